@@ -1,0 +1,47 @@
+//! A value or a list of values: `tag = "a"` and `tag = ["a", "b"]`.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// One value, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Form<T>")]
+#[serde(bound = "T: Deserialize<'de>")]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Form<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> From<Form<T>> for OneOrMany<T> {
+    fn from(form: Form<T>) -> Self {
+        match form {
+            Form::One(value) => Self(vec![value]),
+            Form::Many(values) => Self(values),
+        }
+    }
+}
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [item, { "type": "array", "items": item }] })
+    }
+}

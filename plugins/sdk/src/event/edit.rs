@@ -1,0 +1,375 @@
+//! Reading and editing one event without decoding it: edits pile up in an overlay.
+
+use std::ops::Range;
+
+use crate::{
+    event::{FieldPath, RawEvent, Tag, Time},
+    msgpack::{RawValue, Reader, Token, write},
+};
+
+/// What becomes of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// It goes on.
+    #[default]
+    Keep,
+    /// A filter took it out; counted as filtered.
+    Drop,
+    /// A filter could not handle it: it goes to the `ERROR` label, unchanged, with this reason.
+    Error(String),
+}
+
+/// Pending changes to one record. Kept between events so that its memory is reused.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    ops: Vec<Op>,
+    arena: Vec<u8>,
+    scratch: Vec<u8>,
+    spans: Vec<(Range<usize>, Option<usize>)>,
+    renewed: bool,
+    time: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Op {
+    key: Range<usize>,
+    /// `None` removes the key.
+    value: Option<Range<usize>>,
+    /// The key stands in the record already, so the value takes that place.
+    in_place: bool,
+}
+
+/// One event under the filters: fields are read straight from the slice or from earlier edits.
+#[derive(Debug)]
+pub struct Edit<'a> {
+    fields: Fields<'a>,
+    fate: Fate,
+}
+
+/// Read access to an event as the filters before have left it.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    tag: &'a Tag,
+    event: RawEvent<'a>,
+    overlay: &'a mut Overlay,
+}
+
+impl<'a> Edit<'a> {
+    pub(crate) fn new(tag: &'a Tag, event: RawEvent<'a>, overlay: &'a mut Overlay) -> Self {
+        overlay.clear();
+        Self {
+            fields: Fields {
+                tag,
+                event,
+                overlay,
+            },
+            fate: Fate::Keep,
+        }
+    }
+
+    pub(crate) fn into_fate(self) -> Fate {
+        self.fate
+    }
+
+    pub(crate) fn fate(&self) -> &Fate {
+        &self.fate
+    }
+
+    /// Tag, time and fields, for reading.
+    #[inline]
+    pub fn fields(&self) -> &Fields<'a> {
+        &self.fields
+    }
+
+    /// The tag of the batch.
+    pub fn tag(&self) -> &Tag {
+        self.fields.tag
+    }
+
+    /// The time of the event, with earlier edits applied.
+    pub fn time(&self) -> Time {
+        self.fields.time()
+    }
+
+    /// Looks up a field.
+    #[inline]
+    pub fn get(&self, path: &FieldPath) -> Option<RawValue<'_>> {
+        self.fields.get(path)
+    }
+
+    /// Takes the event out; it is counted as filtered.
+    pub fn drop_event(&mut self) {
+        self.fate = Fate::Drop;
+    }
+
+    /// Sends the event to the `ERROR` label. Say what is wrong, not what the record holds.
+    pub fn fail(&mut self, reason: impl Into<String>) {
+        self.fate = Fate::Error(reason.into());
+    }
+
+    /// Sets a top-level key. `value` appends exactly one MessagePack value and may read the other fields.
+    /// A key that exists keeps its place.
+    pub fn set(&mut self, key: &str, value: impl FnOnce(&Fields<'_>, &mut Vec<u8>)) {
+        let mut scratch = std::mem::take(&mut self.fields.overlay.scratch);
+        scratch.clear();
+        value(&self.fields, &mut scratch);
+        debug_assert!(
+            RawValue::parse(&scratch).is_ok(),
+            "a filter must write one whole value"
+        );
+        self.fields.overlay.put(key.as_bytes(), Some(&scratch));
+        self.fields.overlay.scratch = scratch;
+    }
+
+    /// Sets a field below the top level, making maps on the way where none are.
+    /// A path with an index is left alone: items of arrays cannot be set.
+    pub fn set_path(&mut self, path: &FieldPath, value: impl FnOnce(&Fields<'_>, &mut Vec<u8>)) {
+        if path.is_top_level() {
+            return self.set(path.head(), value);
+        }
+        let mut new = Vec::new();
+        value(&self.fields, &mut new);
+        self.rewrite(path, Some(&new));
+    }
+
+    /// Removes a field, at the top level or below.
+    pub fn remove(&mut self, path: &FieldPath) {
+        if path.is_top_level() {
+            self.fields.overlay.put(path.head().as_bytes(), None);
+        } else if self.get(path).is_some() {
+            self.rewrite(path, None);
+        }
+    }
+
+    /// Starts the record anew, keeping only these top-level keys.
+    pub fn renew<'k>(&mut self, keep: impl IntoIterator<Item = &'k str>) {
+        let mut kept = Vec::new();
+        for key in keep {
+            if let Some(value) = self.get(&FieldPath::key(key)) {
+                kept.push((key, value.bytes().to_vec()));
+            }
+        }
+        let overlay = &mut *self.fields.overlay;
+        let time = overlay.time;
+        overlay.clear();
+        overlay.time = time;
+        overlay.renewed = true;
+        for (key, value) in kept {
+            overlay.put(key.as_bytes(), Some(&value));
+        }
+    }
+
+    /// Replaces the time of the event.
+    pub fn set_time(&mut self, time: Time) {
+        self.fields.overlay.time = Some(time);
+    }
+
+    fn rewrite(&mut self, path: &FieldPath, value: Option<&[u8]>) {
+        let Some(keys) = path.key_steps() else { return };
+        let Some((head, below)) = keys.split_first() else {
+            return;
+        };
+        let mut out = Vec::new();
+        rewrite_below(&mut out, self.get(&FieldPath::key(head)), below, value);
+        self.fields.overlay.put(head.as_bytes(), Some(&out));
+    }
+
+    /// Appends the edited entry to `out`; `false` when nothing was changed and nothing was appended.
+    pub(crate) fn write_if_changed(&mut self, out: &mut Vec<u8>) -> bool {
+        let Fields { event, overlay, .. } = &mut self.fields;
+        if overlay.is_empty() {
+            return false;
+        }
+        write::array(out, 2);
+        let time = overlay.time.unwrap_or(event.time);
+        match event.metadata {
+            Some(metadata) => {
+                write::array(out, 2);
+                time.write(out);
+                out.extend_from_slice(metadata.bytes());
+            }
+            None => time.write(out),
+        }
+        overlay.write_record(event.record, out);
+        true
+    }
+}
+
+impl Fields<'_> {
+    /// The tag of the batch.
+    pub fn tag(&self) -> &Tag {
+        self.tag
+    }
+
+    /// The time of the event, with earlier edits applied.
+    pub fn time(&self) -> Time {
+        self.overlay.time.unwrap_or(self.event.time)
+    }
+
+    /// Looks up a field, with earlier edits applied.
+    #[inline]
+    pub fn get(&self, path: &FieldPath) -> Option<RawValue<'_>> {
+        if !self.overlay.ops.is_empty()
+            && let Some(op) = self.overlay.find(path.head().as_bytes())
+        {
+            let value = self.overlay.arena.get(op.value.clone()?)?;
+            return path.find_below_head(RawValue::from_checked(value));
+        }
+        if self.overlay.renewed {
+            None
+        } else {
+            path.find(self.event.record)
+        }
+    }
+}
+
+impl Overlay {
+    fn clear(&mut self) {
+        self.ops.clear();
+        self.arena.clear();
+        self.renewed = false;
+        self.time = None;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ops.is_empty() && !self.renewed && self.time.is_none()
+    }
+
+    fn key(&self, op: &Op) -> &[u8] {
+        self.arena.get(op.key.clone()).unwrap_or_default()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&Op> {
+        self.ops.iter().find(|op| self.key(op) == key)
+    }
+
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let value = value.map(|value| self.keep(value));
+        if let Some(index) = self.ops.iter().position(|op| self.key(op) == key) {
+            if let Some(op) = self.ops.get_mut(index) {
+                op.value = value;
+            }
+            return;
+        }
+        let key = self.keep(key);
+        self.ops.push(Op {
+            key,
+            value,
+            in_place: false,
+        });
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        start..self.arena.len()
+    }
+
+    /// Writes `record` with the edits: replaced values in their old places, new keys at the end.
+    fn write_record(&mut self, record: RawValue<'_>, out: &mut Vec<u8>) {
+        let kept = if self.renewed { 0 } else { self.plan(record) };
+        let added = self
+            .ops
+            .iter()
+            .filter(|op| op.value.is_some() && !op.in_place)
+            .count();
+        write::map(out, kept + u32::try_from(added).unwrap_or(u32::MAX));
+        for (span, op) in &self.spans {
+            out.extend_from_slice(record.bytes().get(span.clone()).unwrap_or_default());
+            let value = op
+                .and_then(|index| self.ops.get(index))
+                .and_then(|op| op.value.clone());
+            out.extend_from_slice(
+                value
+                    .and_then(|range| self.arena.get(range))
+                    .unwrap_or_default(),
+            );
+        }
+        for op in self.ops.iter().filter(|op| !op.in_place) {
+            let Some(value) = op.value.clone() else {
+                continue;
+            };
+            write::str_bytes(out, self.key(op));
+            out.extend_from_slice(self.arena.get(value).unwrap_or_default());
+        }
+        self.spans.clear();
+    }
+
+    /// Splits the record into spans to copy, each with the edit whose value follows it.
+    /// Returns how many pairs they make.
+    fn plan(&mut self, record: RawValue<'_>) -> u32 {
+        self.spans.clear();
+        let mut reader = Reader::new(record.bytes());
+        let Ok(Token::Map(left)) = reader.token() else {
+            return 0;
+        };
+        let mut kept = 0;
+        let mut from = reader.position();
+        for _ in 0..left {
+            let start = reader.position();
+            let Ok(key) = reader.value() else { break };
+            let behind_key = reader.position();
+            if reader.skip().is_err() {
+                break;
+            }
+            let op = key
+                .as_bytes()
+                .and_then(|key| self.ops.iter().position(|op| self.key(op) == key));
+            let Some(index) = op else {
+                kept += 1;
+                continue;
+            };
+            let Some(op) = self.ops.get_mut(index) else {
+                break;
+            };
+            let replaced = op.value.is_some() && !op.in_place;
+            op.in_place = true;
+            kept += u32::from(replaced);
+            let end = if replaced { behind_key } else { start };
+            self.spans.push((from..end, replaced.then_some(index)));
+            from = reader.position();
+        }
+        self.spans.push((from..reader.position(), None));
+        kept
+    }
+}
+
+/// Writes `value` with the field at `keys` below it replaced by `new`, or removed.
+fn rewrite_below(
+    out: &mut Vec<u8>,
+    value: Option<RawValue<'_>>,
+    keys: &[&str],
+    new: Option<&[u8]>,
+) {
+    let Some((key, below)) = keys.split_first() else {
+        return out.extend_from_slice(new.unwrap_or(&[0xc0]));
+    };
+    let Some(pairs) = value.and_then(RawValue::pairs) else {
+        if let (None, Some(value)) = (new, value) {
+            return out.extend_from_slice(value.bytes());
+        }
+        write::map(out, 1);
+        write::str(out, key);
+        return rewrite_below(out, None, below, new);
+    };
+    let hits = |name: RawValue<'_>| name.as_bytes() == Some(key.as_bytes());
+    let removes = new.is_none() && below.is_empty();
+    let total = pairs.clone().count();
+    let matches = pairs.clone().filter(|(name, _)| hits(*name)).count();
+    let adds = matches == 0 && new.is_some();
+    let count = total - if removes { matches } else { 0 } + usize::from(adds);
+    write::map(out, u32::try_from(count).unwrap_or(u32::MAX));
+    for (name, value) in pairs {
+        if !hits(name) {
+            out.extend_from_slice(name.bytes());
+            out.extend_from_slice(value.bytes());
+        } else if !removes {
+            out.extend_from_slice(name.bytes());
+            rewrite_below(out, Some(value), below, new);
+        }
+    }
+    if adds {
+        write::str(out, key);
+        rewrite_below(out, None, below, new);
+    }
+}

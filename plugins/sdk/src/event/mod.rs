@@ -1,0 +1,19 @@
+//! What flows: a batch of undecoded events, and the views that read and edit one event of it.
+
+mod batch;
+mod chain;
+mod edit;
+mod entry;
+mod origin;
+mod path;
+mod tag;
+mod time;
+
+pub use batch::{Batch, Group, Piece};
+pub use chain::{Applied, Chain, FilterCount};
+pub use edit::{Edit, Fate, Fields};
+pub use entry::{Entries, RawEvent, event_header, write_event};
+pub use origin::Origin;
+pub use path::{FieldPath, PathError};
+pub use tag::{TAG_LEN_MAX, Tag};
+pub use time::Time;

@@ -1,0 +1,123 @@
+//! What a plugin says about itself: one constant descriptor.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    clock::Clock, config::ConfigErrors, filter::Filter, input::Input, metrics::Metrics,
+    output::Output,
+};
+
+/// The constant that the list of plugins, the checker, the manual and the tests read.
+#[derive(Debug, Clone, Copy)]
+pub struct Descriptor {
+    /// The value of `type` in the configuration, as Fluentd names it.
+    pub name: &'static str,
+    /// Other values of `type` that mean this plugin.
+    pub aliases: &'static [&'static str],
+    /// How settled it is.
+    pub stability: Stability,
+    /// One sentence for `weir plugins`.
+    pub summary: &'static str,
+    /// JSON Schema of its configuration, made from the `Config` struct.
+    pub schema: fn() -> serde_json::Value,
+    /// What it is and how it is built.
+    pub build: Build,
+}
+
+/// How settled a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stability {
+    /// Parameters keep their names and meaning.
+    Stable,
+    /// Works; parameters may still change between minor versions.
+    Beta,
+}
+
+/// The kinds of plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `[[source]]`
+    Input,
+    /// `[[filter]]`
+    Filter,
+    /// `[[match]]` and `[[match.store]]`
+    Output,
+}
+
+impl Kind {
+    /// `input`, `filter` or `output`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Filter => "filter",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// Which buffer an output has when the configuration names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultBuffer {
+    /// On disk. Every output whose records would be missed.
+    File,
+    /// In memory. Outputs for looking at records.
+    Memory,
+}
+
+/// Builders. They do no I/O, so that `weir check` is safe anywhere.
+#[derive(Debug, Clone, Copy)]
+pub enum Build {
+    /// An input.
+    Input(Builder<Box<dyn Input>>),
+    /// A filter.
+    Filter(Builder<Arc<dyn Filter>>),
+    /// An output, and the buffer it has by default.
+    Output(Builder<Arc<dyn Output>>, DefaultBuffer),
+}
+
+/// Makes an instance from its checked table.
+pub type Builder<T> = fn(serde_json::Value, &BuildCx) -> Result<T, ConfigErrors>;
+
+impl Descriptor {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match self.build {
+            Build::Input(_) => Kind::Input,
+            Build::Filter(_) => Kind::Filter,
+            Build::Output(..) => Kind::Output,
+        }
+    }
+
+    /// Whether `name` is its name or an alias.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+/// What a builder is given besides its parameters.
+#[derive(Debug, Clone)]
+pub struct BuildCx {
+    /// The id of the component.
+    pub id: Arc<str>,
+    /// Carries the labels of the component.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The name of this host, for `${hostname}`.
+    pub hostname: Arc<str>,
+    /// `[service] data_dir`.
+    pub data_dir: PathBuf,
+}
+
+impl BuildCx {
+    /// A context for tests and for `check`.
+    pub fn detached(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            metrics: Metrics::new(),
+            clock: Clock::system(),
+            hostname: "localhost".into(),
+            data_dir: PathBuf::from("data"),
+        }
+    }
+}
