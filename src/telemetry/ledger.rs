@@ -1,0 +1,213 @@
+//! The ledger: each way a record can begin or end, counted where it happens, none by subtraction.
+//!
+//! received + recovered + created = delivered + held + dead-lettered + dropped + merged.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sdk::metrics::{Counter, Gauge, Metrics};
+
+/// The ways a record can end other than delivered or dead-lettered: a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// A message that was cut off after some of its pieces had been stored. Its sender got no answer.
+    Aborted,
+    /// The disk failed after the records had been admitted. Their sender got no answer.
+    BufferFailed,
+    /// Damaged on disk; the bytes are in quarantine.
+    Corrupt,
+    /// Refused by the destination, and the dead letter is off.
+    DeadLetterOff,
+    /// The dead letter is full and told to drop.
+    DeadLetterFull,
+    /// A filter took it out.
+    Filtered,
+    /// A filter could not handle it, and no `ERROR` label takes it.
+    FilterError,
+    /// A store that is told to `ignore` was full or failed.
+    Ignored,
+    /// `overflow_action = "drop_oldest_chunk"`.
+    Overflow,
+    /// A memory buffer that could not be flushed before the end.
+    Shutdown,
+    /// No match takes its tag.
+    Unmatched,
+}
+
+impl DropReason {
+    /// Every reason, so that each series exists from the start.
+    pub const ALL: [Self; 11] = [
+        Self::Aborted,
+        Self::BufferFailed,
+        Self::Corrupt,
+        Self::DeadLetterOff,
+        Self::DeadLetterFull,
+        Self::Filtered,
+        Self::FilterError,
+        Self::Ignored,
+        Self::Overflow,
+        Self::Shutdown,
+        Self::Unmatched,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::BufferFailed => "buffer_failed",
+            Self::Corrupt => "corrupt",
+            Self::DeadLetterOff => "dead_letter_off",
+            Self::DeadLetterFull => "dead_letter_full",
+            Self::Filtered => "filtered",
+            Self::FilterError => "filter_error",
+            Self::Ignored => "ignored",
+            Self::Overflow => "overflow",
+            Self::Shutdown => "shutdown",
+            Self::Unmatched => "unmatched",
+        }
+    }
+
+    /// Whether the configuration asked for it.
+    fn is_intended(self) -> bool {
+        matches!(self, Self::Filtered | Self::Ignored | Self::Overflow | Self::DeadLetterOff | Self::DeadLetterFull)
+    }
+}
+
+/// One account: what came in, what went out, what is still there. One per output, one for the pipeline.
+#[derive(Debug, Clone)]
+pub struct Account(Arc<Terms>);
+
+#[derive(Debug)]
+struct Terms {
+    received: Counter,
+    recovered: Counter,
+    created: Counter,
+    delivered: Counter,
+    dead_lettered: Counter,
+    held: Gauge,
+    dropped: Vec<(DropReason, Counter)>,
+    dropped_bytes: Vec<(DropReason, Counter)>,
+}
+
+impl Account {
+    fn new(metrics: &Metrics) -> Self {
+        let total = |name, help| metrics.counter(name, help, &[]);
+        let by_reason = |name: &'static str, help: &str| {
+            let series = |reason: DropReason| {
+                let intended = if reason.is_intended() { "true" } else { "false" };
+                let labels = [("reason", reason.as_str()), ("intended", intended)];
+                (reason, metrics.counter(name, help, &labels))
+            };
+            DropReason::ALL.map(series).to_vec()
+        };
+        Self(Arc::new(Terms {
+            received: total("accepted_records", "Records admitted"),
+            recovered: total("recovered_records", "Records found in the buffer at start"),
+            created: total("created_records", "Records that came into being here, such as copies"),
+            delivered: total("sent_records", "Records that the destination acknowledged"),
+            dead_lettered: total("dead_lettered_records", "Records written to the dead letter"),
+            held: metrics.gauge("held_records", "Records stored and not yet settled", &[]),
+            dropped: by_reason("dropped_records", "Records that ended other than sent or dead-lettered"),
+            dropped_bytes: by_reason("dropped_bytes", "Bytes of dropped records"),
+        }))
+    }
+
+    /// Records admitted.
+    pub fn received(&self, records: u64) {
+        self.0.received.inc_by(records);
+    }
+
+    /// Records found in the buffer at start; they are held from now on.
+    pub fn recovered(&self, records: u64) {
+        self.0.recovered.inc_by(records);
+        self.hold(records);
+    }
+
+    /// Records that came into being here.
+    pub fn created(&self, records: u64) {
+        self.0.created.inc_by(records);
+    }
+
+    /// Records that are stored from now on.
+    pub fn hold(&self, records: u64) {
+        self.0.held.inc_by(signed(records));
+    }
+
+    /// Records that are no longer stored; say also how they ended.
+    pub fn release(&self, records: u64) {
+        self.0.held.dec_by(signed(records));
+    }
+
+    /// Records that the destination acknowledged.
+    pub fn delivered(&self, records: u64) {
+        self.0.delivered.inc_by(records);
+    }
+
+    /// Records written to the dead letter.
+    pub fn dead_lettered(&self, records: u64) {
+        self.0.dead_lettered.inc_by(records);
+    }
+
+    /// Records that ended for another reason.
+    pub fn dropped(&self, reason: DropReason, records: u64, bytes: u64) {
+        let add = |series: &[(DropReason, Counter)], by| {
+            if let Some((_, counter)) = series.iter().find(|(which, _)| *which == reason) {
+                counter.inc_by(by);
+            }
+        };
+        add(&self.0.dropped, records);
+        add(&self.0.dropped_bytes, bytes);
+    }
+
+    /// Records stored and not yet settled.
+    pub fn held_now(&self) -> i64 {
+        self.0.held.get()
+    }
+
+    /// In minus out minus held; 0 at any quiet moment.
+    pub fn imbalance(&self) -> i64 {
+        let terms = &*self.0;
+        let dropped: u64 = terms.dropped.iter().map(|(_, counter)| counter.get()).sum();
+        let incoming = terms.received.get() + terms.recovered.get() + terms.created.get();
+        let outgoing = terms.delivered.get() + terms.dead_lettered.get() + dropped;
+        signed(incoming) - signed(outgoing) - terms.held.get()
+    }
+}
+
+/// All accounts.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    metrics: Metrics,
+    accounts: Arc<Mutex<Vec<(Gauge, Account)>>>,
+}
+
+impl Ledger {
+    /// An empty ledger in this registry.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), accounts: Arc::default() }
+    }
+
+    /// Opens the account of a component; its labels come with `metrics`.
+    pub fn open(&self, metrics: &Metrics) -> Account {
+        let account = Account::new(metrics);
+        let help = "In minus out minus held; must be 0 at any quiet moment";
+        let gauge = metrics.gauge("ledger_imbalance_records", help, &[]);
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push((gauge, account.clone()));
+        account
+    }
+
+    /// The registry.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Writes the imbalance of every account into its gauge; called before each exposition.
+    pub fn audit(&self) {
+        for (gauge, account) in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            gauge.set(account.imbalance());
+        }
+    }
+}
+
+fn signed(records: u64) -> i64 {
+    i64::try_from(records).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,3 @@
+//! What is measured and said: the ledger and our own log.
+
+pub mod ledger;
