@@ -1,2 +1,3 @@
-//! Placeholder.
+//! The `weir` binary.
+
 fn main() {}

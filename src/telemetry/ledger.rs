@@ -88,9 +88,28 @@ struct Terms {
     dropped_bytes: Vec<(DropReason, Counter)>,
 }
 
+/// Whose account it is: the names of its terms differ, so that sums over one name make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The way from the sources to the buffers. What it delivers, outputs receive.
+    Pipeline,
+    /// An output with its buffer.
+    Output,
+}
+
 impl Account {
-    fn new(metrics: &Metrics) -> Self {
+    fn new(holder: Holder, metrics: &Metrics) -> Self {
         let total = |name, help| metrics.counter(name, help, &[]);
+        let (received, delivered) = match holder {
+            Holder::Pipeline => (
+                total("admitted_records", "Records taken from the sources"),
+                total("routed_records", "Records handed to the buffers of outputs"),
+            ),
+            Holder::Output => (
+                total("accepted_records", "Records taken into the buffer"),
+                total("sent_records", "Records that the destination acknowledged"),
+            ),
+        };
         let by_reason = |name: &'static str, help: &str| {
             let series = |reason: DropReason| {
                 let intended = if reason.is_intended() { "true" } else { "false" };
@@ -100,11 +119,11 @@ impl Account {
             DropReason::ALL.map(series).to_vec()
         };
         Self(Arc::new(Terms {
-            received: total("accepted_records", "Records admitted"),
+            received,
             recovered: total("recovered_records", "Records found in the buffer at start"),
             created: total("created_records", "Records that came into being here, such as copies"),
-            delivered: total("sent_records", "Records that the destination acknowledged"),
-            dead_lettered: total("dead_lettered_records", "Records written to the dead letter"),
+            delivered,
+            dead_lettered: total("dead_letter_records", "Records written to the dead letter"),
             held: metrics.gauge("held_records", "Records stored and not yet settled", &[]),
             dropped: by_reason("dropped_records", "Records that ended other than sent or dead-lettered"),
             dropped_bytes: by_reason("dropped_bytes", "Bytes of dropped records"),
@@ -177,7 +196,18 @@ impl Account {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     metrics: Metrics,
-    accounts: Arc<Mutex<Vec<(Gauge, Account)>>>,
+    accounts: Arc<Mutex<Vec<(Holder, Gauge, Account)>>>,
+}
+
+/// Sums over all accounts, for people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records taken from the sources.
+    pub received: u64,
+    /// Records stored and not yet settled.
+    pub held: u64,
+    /// Records that a destination acknowledged.
+    pub sent: u64,
 }
 
 impl Ledger {
@@ -187,11 +217,11 @@ impl Ledger {
     }
 
     /// Opens the account of a component; its labels come with `metrics`.
-    pub fn open(&self, metrics: &Metrics) -> Account {
-        let account = Account::new(metrics);
+    pub fn open(&self, holder: Holder, metrics: &Metrics) -> Account {
+        let account = Account::new(holder, metrics);
         let help = "In minus out minus held; must be 0 at any quiet moment";
         let gauge = metrics.gauge("ledger_imbalance_records", help, &[]);
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push((gauge, account.clone()));
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push((holder, gauge, account.clone()));
         account
     }
 
@@ -200,9 +230,24 @@ impl Ledger {
         &self.metrics
     }
 
+    /// Sums over all accounts.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for (holder, _, account) in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            match holder {
+                Holder::Pipeline => totals.received += account.0.received.get(),
+                Holder::Output => {
+                    totals.held += u64::try_from(account.0.held.get()).unwrap_or(0);
+                    totals.sent += account.0.delivered.get();
+                }
+            }
+        }
+        totals
+    }
+
     /// Writes the imbalance of every account into its gauge; called before each exposition.
     pub fn audit(&self) {
-        for (gauge, account) in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (_, gauge, account) in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             gauge.set(account.imbalance());
         }
     }

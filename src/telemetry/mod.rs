@@ -1,3 +1,4 @@
 //! What is measured and said: the ledger and our own log.
 
 pub mod ledger;
+pub mod log;

@@ -1,0 +1,7 @@
+//! The Weir engine: what stands between input and output plugins. Nothing here knows a concrete plugin,
+//! except `plugins`, the list.
+//!
+//! The folders show the data path. Imports point downwards only:
+//! cli -> admin -> runtime -> pipeline -> { output -> buffer, router } -> config -> telemetry -> sdk.
+
+pub mod telemetry;
