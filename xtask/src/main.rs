@@ -1,2 +1,76 @@
-//! Placeholder.
-fn main() {}
+//! The one front door for developers: `cargo xtask` lists the commands, `cargo xtask COMMAND` runs one.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a terminal tool talks on the terminal"
+)]
+
+
+mod bench;
+mod chart;
+mod clients;
+mod image;
+mod servers;
+
+use anyhow::bail;
+use std::process::ExitCode;
+
+/// One command of the front door.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> anyhow::Result<()>,
+}
+
+/// THE list of commands, in the order in which they are printed.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "servers",
+        about: "download and start the real servers",
+        run: servers::run,
+    },
+    Command {
+        name: "clients",
+        about: "install the real fluent loggers",
+        run: clients::run,
+    },
+    Command {
+        name: "chart",
+        about: "lint, render and validate the Helm chart",
+        run: chart::run,
+    },
+    Command {
+        name: "image",
+        about: "build and try the container image",
+        run: image::run,
+    },
+    Command {
+        name: "bench",
+        about: "measure CPU time per record",
+        run: bench::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> anyhow::Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        for command in COMMANDS {
+            println!("{:<12} {}", command.name, command.about);
+        }
+        return Ok(());
+    };
+    match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => (command.run)(rest),
+        None => bail!("no command `{name}`; `cargo xtask` lists them"),
+    }
+}

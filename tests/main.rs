@@ -1,0 +1,1 @@
+//! Black-box tests: the built `weir` is started and spoken to from outside, one module per capability.
