@@ -16,7 +16,11 @@ pub enum Style {
 impl Style {
     /// Text on a terminal, JSON elsewhere.
     pub fn detect() -> Self {
-        if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
+        if std::io::stderr().is_terminal() {
+            Self::Text
+        } else {
+            Self::Json
+        }
     }
 }
 
@@ -26,9 +30,13 @@ pub fn start(style: Style, level: &str) {
     let filter = std::env::var("WEIR_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let format = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let started = match style {
-        Style::Text => registry.with(format.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        Style::Text => registry
+            .with(format.with_ansi(std::io::stderr().is_terminal()))
+            .try_init(),
         Style::Json => registry.with(format.json().flatten_event(true)).try_init(),
     };
     if started.is_err() {

@@ -1,4 +1,6 @@
 //! What is measured and said: the ledger and our own log.
 
+#[cfg(feature = "defects")]
+pub mod defects;
 pub mod ledger;
 pub mod log;
