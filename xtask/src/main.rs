@@ -5,12 +5,13 @@
     reason = "a terminal tool talks on the terminal"
 )]
 
-
 mod bench;
 mod chart;
 mod clients;
 mod image;
 mod servers;
+mod tidy;
+mod tree;
 
 use anyhow::bail;
 use std::process::ExitCode;
@@ -24,6 +25,11 @@ struct Command {
 
 /// THE list of commands, in the order in which they are printed.
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "tidy",
+        about: "hold the rules that no compiler holds: arrows, budgets, names, paths",
+        run: tidy::run,
+    },
     Command {
         name: "servers",
         about: "download and start the real servers",
