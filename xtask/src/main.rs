@@ -8,8 +8,14 @@
 mod bench;
 mod chart;
 mod clients;
+mod deny;
+mod docs;
 mod image;
+mod new_plugin;
+mod packages;
+mod process;
 mod servers;
+mod test;
 mod tidy;
 mod tree;
 
@@ -26,9 +32,34 @@ struct Command {
 /// THE list of commands, in the order in which they are printed.
 const COMMANDS: &[Command] = &[
     Command {
+        name: "test",
+        about: "install what the tests need and run everything; --list, --only STEP...",
+        run: test::run,
+    },
+    Command {
+        name: "ci",
+        about: "the same as test; .ci/run calls it",
+        run: test::run,
+    },
+    Command {
         name: "tidy",
         about: "hold the rules that no compiler holds: arrows, budgets, names, paths",
         run: tidy::run,
+    },
+    Command {
+        name: "docs",
+        about: "fill the parameter tables and the schema for editors; --check",
+        run: docs::run,
+    },
+    Command {
+        name: "deny",
+        about: "check licences, rivals and duplicates of what is built against deny.toml",
+        run: deny::run,
+    },
+    Command {
+        name: "new-plugin",
+        about: "make a plugin that passes every check: filter_NAME, in_NAME or out_NAME",
+        run: new_plugin::run,
     },
     Command {
         name: "servers",

@@ -104,15 +104,23 @@ impl Tree {
             .try_for_each(|(path, bytes)| write_if_different(&folder.join(path), bytes))
     }
 
+    /// The paths of files that are not the same in `before`.
+    pub(crate) fn differences(&self, before: &Self) -> Vec<&str> {
+        self.files
+            .iter()
+            .filter(|(path, bytes)| before.files.get(*path) != Some(*bytes))
+            .map(|(path, _)| path.as_str())
+            .collect()
+    }
+
     /// Writes the files that differ from `before` below `root`, and returns their paths.
     pub(crate) fn write_changes(&self, before: &Self, root: &Path) -> Result<Vec<&str>> {
-        let changed = |(path, bytes): &(&String, &Vec<u8>)| before.files.get(*path) != Some(*bytes);
-        let mut written = Vec::new();
-        for (path, bytes) in self.files.iter().filter(changed) {
+        let changed = self.differences(before);
+        for path in &changed {
+            let bytes = self.files.get(*path).map_or(&[][..], Vec::as_slice);
             write_if_different(&root.join(path), bytes)?;
-            written.push(path.as_str());
         }
-        Ok(written)
+        Ok(changed)
     }
 }
 

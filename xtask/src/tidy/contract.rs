@@ -39,6 +39,11 @@ impl Plugin {
         }
     }
 
+    /// How `weir plugins` finds it, also when another kind has a plugin of that type.
+    pub(crate) fn qualified_type(&self) -> String {
+        format!("{}:{}", self.kind(), self.type_name())
+    }
+
     /// The value of `type` in a configuration.
     pub(crate) fn type_name(&self) -> &str {
         self.rust_path

@@ -1,0 +1,92 @@
+//! The proof that a new plugin passes every check: one of each kind, in a copy of the repository.
+
+use super::create;
+use crate::{
+    docs, process,
+    tidy::{self, Plugin},
+    tree::Tree,
+};
+use anyhow::{Context as _, Result};
+use std::{fs, path::Path};
+
+/// One plugin of each kind; a name that nobody would give.
+const NAMES: [&str; 3] = ["filter_trial", "in_trial", "out_trial"];
+/// Where the copy stands; kept between runs so that cargo builds only what changed.
+const COPY: &str = "target/new-plugin";
+/// The copy shares what cargo builds on the way, but not the finished programs.
+const SHARED_BUILD: &str = "\n[build]\nbuild-dir = \"..\"\ntarget-dir = \"target\"\n";
+
+/// Makes the plugins in a copy of the repository and runs the checks there.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let mut tree = Tree::load(root)?;
+    for name in NAMES {
+        create(&mut tree, name)?;
+    }
+    let settings = tree.text(".cargo/config.toml").unwrap_or_default();
+    tree.set(".cargo/config.toml", format!("{settings}{SHARED_BUILD}"));
+    let copy = root.join(COPY);
+    fs::create_dir_all(&copy).with_context(|| format!("make {COPY}"))?;
+    tree.write_to(&copy)?;
+
+    let cargo = |args: &[&str]| process::run(process::cargo().args(args).current_dir(&copy));
+    cargo(&[
+        "fmt",
+        "--check",
+        "--package",
+        "filters",
+        "--package",
+        "in_trial",
+        "--package",
+        "out_trial",
+    ])?;
+    docs::update(&copy)?;
+    tidy::report(Tree::load(&copy)?)?;
+    for plugin in tidy::plugins(&tree) {
+        if plugin.rust_path.ends_with("trial") {
+            run_example(&tree, &plugin, &copy)?;
+        }
+    }
+    let packages = [
+        "--package",
+        "filters",
+        "--package",
+        "in_trial",
+        "--package",
+        "out_trial",
+    ];
+    cargo(
+        &[
+            &["clippy", "--quiet", "--all-targets"],
+            &packages[..],
+            &["--", "-D", "warnings"],
+        ]
+        .concat(),
+    )?;
+    cargo(&[&["test", "--quiet", "--lib"], &packages[..]].concat())
+}
+
+/// Lets the router check the example of a plugin's manual.
+fn run_example(tree: &Tree, plugin: &Plugin, copy: &Path) -> Result<()> {
+    let page = tree.text(&plugin.readme).unwrap_or_default();
+    let part = match &plugin.section {
+        Some(name) => tidy::section(page, name).map_or("", |(_, text)| text),
+        None => page,
+    };
+    let example = part
+        .split_once("```toml\n")
+        .and_then(|(_, rest)| rest.split_once("```"));
+    let (example, _) = example.with_context(|| format!("{} has no example", plugin.readme))?;
+    let path = copy.join("target/example.toml");
+    fs::write(&path, example).context("write the example")?;
+    let mut command = process::cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--package",
+        "weir",
+        "--",
+        "check",
+        "--config",
+    ]);
+    process::run(command.arg(path).current_dir(copy))
+}

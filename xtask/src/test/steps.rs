@@ -1,0 +1,217 @@
+//! THE list of steps of `cargo xtask test`, and the short ones among them.
+
+use crate::{
+    chart, clients, deny, docs, image, new_plugin, packages, process, servers, tidy, tree::Tree,
+};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use std::{path::Path, process::Command};
+
+/// One step; the path is the root of the repository.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) run: fn(&Path) -> Result<()>,
+}
+
+/// What the steps need from the system besides a Rust toolchain, Python, Node, Go and Java.
+const PACKAGES: &[&str] = &["git", "python3-venv"];
+/// The test target that needs servers and clients.
+const BLACK_BOX: &str = "blackbox";
+
+/// Every step, in order: the quick ones first, and each before what needs it.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "packages",
+        about: "missing system packages",
+        run: |_| packages::ensure(PACKAGES),
+    },
+    Step {
+        name: "fmt",
+        about: "format",
+        run: |root| cargo(root, &["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "tidy",
+        about: "the rules of the house",
+        run: |root| tidy::report(Tree::load(root)?),
+    },
+    Step {
+        name: "deny",
+        about: "licences, rivals, duplicates",
+        run: |_| deny::run(&[]),
+    },
+    Step {
+        name: "clippy",
+        about: "lints, warnings denied",
+        run: clippy,
+    },
+    Step {
+        name: "rustdoc",
+        about: "links in the documentation of the code",
+        run: rustdoc,
+    },
+    Step {
+        name: "docs",
+        about: "generated pages are fresh",
+        run: docs::check,
+    },
+    Step {
+        name: "unit",
+        about: "unit, property and documentation tests",
+        run: unit,
+    },
+    Step {
+        name: "new-plugin",
+        about: "a new plugin of each kind passes all checks",
+        run: new_plugin::check,
+    },
+    Step {
+        name: "servers",
+        about: "real Elasticsearch and OpenSearch",
+        run: |_| servers::ensure(),
+    },
+    Step {
+        name: "clients",
+        about: "real fluent loggers",
+        run: |_| clients::ensure(),
+    },
+    Step {
+        name: "blackbox",
+        about: "the built binary, spoken to from outside",
+        run: black_box,
+    },
+    Step {
+        name: "chart",
+        about: "the Helm chart",
+        run: |_| chart::check(),
+    },
+    Step {
+        name: "image",
+        about: "the container image",
+        run: |_| image::check(),
+    },
+];
+
+fn cargo(root: &Path, args: &[&str]) -> Result<()> {
+    process::run(process::cargo().args(args).current_dir(root))
+}
+
+fn clippy(root: &Path) -> Result<()> {
+    let deny = ["--", "-D", "warnings"];
+    cargo(
+        root,
+        &[&["clippy", "--workspace", "--all-targets"], &deny[..]].concat(),
+    )?;
+    cargo(
+        root,
+        &[
+            &[
+                "clippy",
+                "--package",
+                "weir",
+                "--all-targets",
+                "--features",
+                "defects",
+            ],
+            &deny[..],
+        ]
+        .concat(),
+    )
+}
+
+fn rustdoc(root: &Path) -> Result<()> {
+    let mut command = process::cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--quiet"]);
+    process::run(command.env("RUSTDOCFLAGS", "-D warnings").current_dir(root))
+}
+
+/// Everything that cargo tests, but for the black box.
+fn unit(root: &Path) -> Result<()> {
+    let mut command = process::cargo();
+    command.current_dir(root);
+    command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+    for target in test_targets(&metadata(root)?) {
+        command.args(["--test", &target]);
+    }
+    let tests = process::run(&mut command);
+    let examples = cargo(root, &["test", "--workspace", "--no-fail-fast", "--doc"]);
+    tests.and(examples)
+}
+
+fn metadata(root: &Path) -> Result<Value> {
+    let mut command = process::cargo();
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let text = process::output(command.current_dir(root))?;
+    serde_json::from_str(&text).context("read the answer of cargo metadata")
+}
+
+/// The integration tests of all packages, but for the black box.
+fn test_targets(metadata: &Value) -> Vec<String> {
+    let list = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let mut found: Vec<String> = list(metadata, "packages")
+        .iter()
+        .flat_map(|package| list(package, "targets"))
+        .filter(|target| list(target, "kind").iter().any(|kind| kind == "test"))
+        .filter_map(|target| Some(target.get("name")?.as_str()?.to_owned()))
+        .filter(|name| name != BLACK_BOX)
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn black_box(root: &Path) -> Result<()> {
+    cargo(root, &["test", "--workspace", "--test", BLACK_BOX])
+}
+
+/// What git sees as changed, one line per file; nothing outside a checkout.
+pub(super) fn changes(root: &Path) -> Vec<String> {
+    let mut command = Command::new("git");
+    command.args(["status", "--porcelain"]).current_dir(root);
+    let listing = command.output().map(|output| output.stdout);
+    String::from_utf8_lossy(&listing.unwrap_or_default())
+        .lines()
+        .map(String::from)
+        .collect()
+}
+
+/// An error when git sees changes that it did not see before.
+pub(super) fn unchanged(before: &[String], root: &Path) -> Result<()> {
+    let mut new = changes(root);
+    new.retain(|line| !before.contains(line));
+    if new.is_empty() {
+        return Ok(());
+    }
+    bail!("a step changed or left {}", new.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_are_found_but_for_the_black_box() {
+        let target = |name: &str, kind: &str| serde_json::json!({ "name": name, "kind": [kind] });
+        let metadata = serde_json::json!({ "packages": [
+            { "targets": [target("weir", "lib"), target("tidy", "test"), target("blackbox", "test")] },
+            { "targets": [target("cases", "test")] },
+        ] });
+        assert_eq!(test_targets(&metadata), ["cases", "tidy"]);
+    }
+
+    #[test]
+    fn every_step_has_its_own_name() {
+        let mut names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}
