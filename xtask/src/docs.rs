@@ -59,7 +59,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 fn generate(before: &Tree, root: &Path) -> Result<Tree> {
     let mut tree = before.clone();
     for plugin in tidy::plugins(before) {
-        let table = weir(root, &["plugins", &plugin.qualified_type(), "--markdown"])?;
+        let table = weir(root, &["plugins", plugin.type_name(), "--markdown"])?;
         fill(&mut tree, &plugin, &table)?;
     }
     let schema = weir(root, &["schema"])?;

@@ -9,8 +9,17 @@ use crate::{
 use anyhow::{Context as _, Result};
 use std::{fs, path::Path};
 
-/// One plugin of each kind; a name that nobody would give.
-const NAMES: [&str; 3] = ["filter_trial", "in_trial", "out_trial"];
+/// One plugin of each kind; names that nobody would give.
+const NAMES: [&str; 3] = ["filter_trial_keep", "in_trial_beat", "out_trial_count"];
+/// The packages in which they stand.
+const PACKAGES: [&str; 6] = [
+    "--package",
+    "filters",
+    "--package",
+    "in_trial_beat",
+    "--package",
+    "out_trial_count",
+];
 /// Where the copy stands; kept between runs so that cargo builds only what changed.
 const COPY: &str = "target/new-plugin";
 /// The copy shares what cargo builds on the way, but not the finished programs.
@@ -29,40 +38,22 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     tree.write_to(&copy)?;
 
     let cargo = |args: &[&str]| process::run(process::cargo().args(args).current_dir(&copy));
-    cargo(&[
-        "fmt",
-        "--check",
-        "--package",
-        "filters",
-        "--package",
-        "in_trial",
-        "--package",
-        "out_trial",
-    ])?;
+    cargo(&[&["fmt", "--check"], &PACKAGES[..]].concat())?;
     docs::update(&copy)?;
     tidy::report(Tree::load(&copy)?)?;
-    for plugin in tidy::plugins(&tree) {
-        if plugin.rust_path.ends_with("trial") {
-            run_example(&tree, &plugin, &copy)?;
-        }
+    let examples = tidy::plugins(&tree).into_iter();
+    for plugin in examples.filter(|plugin| plugin.rust_path.contains("trial_")) {
+        run_example(&tree, &plugin, &copy)?;
     }
-    let packages = [
-        "--package",
-        "filters",
-        "--package",
-        "in_trial",
-        "--package",
-        "out_trial",
-    ];
     cargo(
         &[
             &["clippy", "--quiet", "--all-targets"],
-            &packages[..],
+            &PACKAGES[..],
             &["--", "-D", "warnings"],
         ]
         .concat(),
     )?;
-    cargo(&[&["test", "--quiet", "--lib"], &packages[..]].concat())
+    cargo(&[&["test", "--quiet", "--lib"], &PACKAGES[..]].concat())
 }
 
 /// Lets the router check the example of a plugin's manual.

@@ -28,22 +28,6 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// `input`, `filter` or `output`, as `weir plugins` says it.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self.rust_path.split(['_', ':']).next() {
-            Some("in") => "input",
-            Some("out") => "output",
-            Some("parser" | "parsers") => "parser",
-            Some("formatter" | "formatters") => "formatter",
-            _ => "filter",
-        }
-    }
-
-    /// How `weir plugins` finds it, also when another kind has a plugin of that type.
-    pub(crate) fn qualified_type(&self) -> String {
-        format!("{}:{}", self.kind(), self.type_name())
-    }
-
     /// The value of `type` in a configuration.
     pub(crate) fn type_name(&self) -> &str {
         self.rust_path
