@@ -62,8 +62,14 @@ fn generate(before: &Tree, root: &Path) -> Result<Tree> {
         let table = weir(root, &["plugins", plugin.type_name(), "--markdown"])?;
         fill(&mut tree, &plugin, &table)?;
     }
-    let schema = weir(root, &["schema"])?;
-    tree.set(SCHEMA, format!("{}\n", schema.trim_end()));
+    let commands = weir(root, &["--help"])?;
+    if commands
+        .lines()
+        .any(|line| line.trim_start().starts_with("schema "))
+    {
+        let schema = weir(root, &["schema"])?;
+        tree.set(SCHEMA, format!("{}\n", schema.trim_end()));
+    }
     Ok(tree)
 }
 
