@@ -24,7 +24,7 @@ use self::{
 use crate::{
     config::{Config, OnFailure},
     pipeline::{BuildError, Built, Parts, build},
-    telemetry::ledger::Ledger,
+    telemetry::{ledger::Ledger, log},
 };
 
 /// How often the data path beats for the liveness probe.
@@ -154,6 +154,7 @@ fn spawn_heartbeat(health: &Health) {
         loop {
             ticks.tick().await;
             health.beat();
+            log::report_left_out();
         }
     });
 }

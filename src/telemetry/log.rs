@@ -1,8 +1,14 @@
 //! Our own log: text on a terminal, JSON lines elsewhere; always on standard error.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, sync::LazyLock, time::Instant};
 
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use super::limit::{LeftOut, RateLimit};
+
+static LIMIT: LazyLock<RateLimit> = LazyLock::new(RateLimit::default);
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +36,29 @@ pub fn start(style: Style, level: &str) {
     let filter = std::env::var("WEIR_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    let format = tracing_subscriber::fmt::layer()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false);
+    let limit: &'static RateLimit = &LIMIT;
     let started = match style {
-        Style::Text => registry
-            .with(format.with_ansi(std::io::stderr().is_terminal()))
+        Style::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            registry
+                .with(lines.with_ansi(ansi).with_filter(limit))
+                .try_init()
+        }
+        Style::Json => registry
+            .with(lines.json().flatten_event(true).with_filter(limit))
             .try_init(),
-        Style::Json => registry.with(format.json().flatten_event(true)).try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started before");
+    }
+}
+
+/// Says how many lines were left out because a place repeated itself. Called once a second.
+pub fn report_left_out() {
+    for LeftOut { place, lines } in LIMIT.take_left_out(Instant::now()) {
+        tracing::warn!(place, lines, "left out lines that said the same again");
     }
 }

@@ -3,4 +3,5 @@
 #[cfg(feature = "defects")]
 pub mod defects;
 pub mod ledger;
+mod limit;
 pub mod log;
