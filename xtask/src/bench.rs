@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: CPU time per record from socket to bulk request, beside a decoded tree in the same run.
 
+mod bulk_server;
 mod load;
 mod measure;
 mod records;
-mod sink;
 
 use std::{
     net::TcpListener,
@@ -15,9 +15,9 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use self::{
+    bulk_server::BulkServer,
     load::Load,
     measure::{Router, median},
-    sink::Sink,
 };
 
 /// Runs of each row; the median is printed.
@@ -96,21 +96,21 @@ fn build() -> anyhow::Result<PathBuf> {
 }
 
 fn one_run(binary: &Path, message_bytes: usize) -> anyhow::Result<Row> {
-    let sink = Sink::start()?;
+    let server = BulkServer::start()?;
     let home = measure::scratch_dir("bench")?;
     let (forward, admin) = (free_port()?, free_port()?);
     let config = home.join("bench.toml");
-    std::fs::write(&config, config_text(&home, forward, admin, sink.port()))?;
+    std::fs::write(&config, config_text(&home, forward, admin, server.port()))?;
     let router = Router::start(binary, &config, admin)?;
     let idle_mib = router.resident_mib("VmRSS")?;
 
     let load = Load::new(forward, message_bytes);
     load.send(WARM_UP_RECORDS, CONNECTIONS)?;
-    sink.wait_for(load.sent(), Duration::from_mins(1))?;
+    server.wait_for(load.sent(), Duration::from_mins(1))?;
     let (cpu_before, began) = (router.cpu()?, Instant::now());
     let before = load.sent();
     load.send(RECORDS, CONNECTIONS)?;
-    sink.wait_for(load.sent(), Duration::from_mins(2))?;
+    server.wait_for(load.sent(), Duration::from_mins(2))?;
     let (cpu, took) = (router.cpu()?.saturating_sub(cpu_before), began.elapsed());
     #[expect(
         clippy::cast_precision_loss,

@@ -14,12 +14,12 @@ use std::{
 use anyhow::{bail, ensure};
 
 /// The listening server. Its threads end with the process.
-pub(super) struct Sink {
+pub(super) struct BulkServer {
     port: u16,
     documents: Arc<AtomicU64>,
 }
 
-impl Sink {
+impl BulkServer {
     pub(super) fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
