@@ -42,12 +42,11 @@ pub struct Bitmap {
 impl Bitmap {
     /// `len` records, all alive.
     pub fn full(len: u32) -> Self {
-        let mut bitmap = Self {
-            words: vec![0; (len as usize).div_ceil(64)],
-            len,
-        };
-        (0..len).for_each(|index| bitmap.set(index, true));
-        bitmap
+        let mut words = vec![u64::MAX; (len as usize).div_ceil(64)];
+        if let Some(last) = words.last_mut().filter(|_| len % 64 > 0) {
+            *last = (1 << (len % 64)) - 1;
+        }
+        Self { words, len }
     }
 
     /// `len` records, none alive.
@@ -258,5 +257,23 @@ pub trait Output: Send + Sync {
             stop.stopped().await;
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bitmap;
+
+    #[test]
+    fn a_full_bitmap_has_exactly_its_records() {
+        for len in [0, 1, 63, 64, 65, 200] {
+            let mut bitmap = Bitmap::full(len);
+            assert_eq!(bitmap.alive(), len);
+            assert!((0..len).all(|index| bitmap.get(index)) && !bitmap.get(len));
+            bitmap.set(len, true);
+            assert_eq!(bitmap.alive(), len);
+            bitmap.set(0, false);
+            assert_eq!(bitmap.alive(), len.saturating_sub(1));
+        }
     }
 }
