@@ -10,6 +10,7 @@ mod pattern;
 mod secret;
 mod size;
 mod template;
+mod zone;
 
 pub use duration::Interval;
 pub use error::{ConfigError, ConfigErrors, parse};
@@ -20,3 +21,4 @@ pub use pattern::Pattern;
 pub use secret::Secret;
 pub use size::Size;
 pub use template::{EventView, Template, TemplateError};
+pub use zone::Zone;

@@ -12,8 +12,9 @@ pub struct OneOrMany<T>(pub Vec<T>);
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Form<T> {
-    One(T),
+    // The list comes first: serde would read a list as a struct too, field by field.
     Many(Vec<T>),
+    One(T),
 }
 
 impl<T> From<Form<T>> for OneOrMany<T> {
@@ -43,5 +44,25 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let item = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [item, { "type": "array", "items": item }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        a: u8,
+        b: u8,
+    }
+
+    #[test]
+    fn a_list_is_never_read_as_one_struct() {
+        let read = |text| serde_json::from_str::<OneOrMany<Named>>(text).unwrap().0;
+        assert_eq!(read("[]"), []);
+        assert_eq!(read("{}"), [Named::default()]);
+        assert_eq!(read(r#"[{ "a": 1 }]"#), [Named { a: 1, b: 0 }]);
     }
 }

@@ -1,12 +1,13 @@
 //! Text with placeholders that are filled in per event: `logs-${tag}-%Y.%m.%d`.
 
-use std::{fmt::Write as _, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     event::{FieldPath, Fields, RawEvent, Tag, Time},
-    msgpack::{RawValue, Token},
+    json,
+    msgpack::{RawValue, write_text},
 };
 
 /// What a template reads from an event.
@@ -131,15 +132,53 @@ impl Template {
         }
     }
 
+    /// When it is exactly one placeholder of a record field: that field, and what stands for a missing value.
+    pub fn as_field_or_default(&self) -> Option<(&FieldPath, Option<&str>)> {
+        match self.segments.as_slice() {
+            [
+                Segment::Placeholder {
+                    source: Source::Record(path),
+                    default,
+                },
+            ] => Some((path, default.as_deref())),
+            _ => None,
+        }
+    }
+
+    /// The fields of the record that it reads, in order.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Placeholder {
+                source: Source::Record(path),
+                ..
+            } => Some(path),
+            _ => None,
+        })
+    }
+
     /// Fills in the placeholders; `%` stays as it is. A missing value without a default becomes nothing.
     pub fn render(&self, event: &impl EventView, hostname: &str, out: &mut String) {
-        self.render_with(
-            event,
-            hostname,
-            out,
-            |text, out| out.push_str(text),
-            |value, out| out.push_str(value),
-        );
+        self.fill(event, hostname, out);
+    }
+
+    /// The same, as bytes at the end of `out`; they are UTF-8.
+    pub fn render_bytes(&self, event: &impl EventView, hostname: &str, out: &mut Vec<u8>) {
+        self.fill(event, hostname, &mut Utf8(out));
+    }
+
+    fn fill(&self, event: &impl EventView, hostname: &str, out: &mut impl Text) {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => push(text, out),
+                Segment::Placeholder { source, default } => {
+                    let before = out.len();
+                    source.render(event, hostname, out);
+                    if out.len() == before {
+                        push(default.as_deref().unwrap_or_default(), out);
+                    }
+                }
+            }
+        }
     }
 
     /// Fills in the placeholders and `%Y` and so on, in `zone`. `clean` writes each filled-in value,
@@ -152,28 +191,13 @@ impl Template {
         out: &mut String,
         clean: impl Fn(&str, &mut String),
     ) {
-        let literal = |text: &str, out: &mut String| {
-            if text.contains('%') {
-                strftime(text, event.time(), zone, out);
-            } else {
-                out.push_str(text);
-            }
-        };
-        self.render_with(event, hostname, out, literal, clean);
-    }
-
-    fn render_with(
-        &self,
-        event: &impl EventView,
-        hostname: &str,
-        out: &mut String,
-        literal: impl Fn(&str, &mut String),
-        clean: impl Fn(&str, &mut String),
-    ) {
         let mut value = String::new();
         for segment in &self.segments {
             match segment {
-                Segment::Literal(text) => literal(text, out),
+                Segment::Literal(text) if text.contains('%') => {
+                    strftime(text, event.time(), zone, out);
+                }
+                Segment::Literal(text) => out.push_str(text),
                 Segment::Placeholder { source, default } => {
                     value.clear();
                     source.render(event, hostname, &mut value);
@@ -189,74 +213,91 @@ impl Template {
     }
 }
 
+/// Where a template is written: text whose length tells whether a placeholder was empty.
+trait Text: fmt::Write {
+    fn len(&self) -> usize;
+}
+
+impl Text for String {
+    fn len(&self) -> usize {
+        String::len(self)
+    }
+}
+
+struct Utf8<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Utf8<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Text for Utf8<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Writing to memory cannot fail, so there is no error to hand on.
+fn push(text: &str, out: &mut impl fmt::Write) {
+    let _infallible = out.write_str(text);
+}
+
 /// Formats `time` by a strftime pattern; a pattern that cannot be formatted is written as it is.
-fn strftime(pattern: &str, time: Time, zone: &TimeZone, out: &mut String) {
+fn strftime(pattern: &str, time: Time, zone: &TimeZone, out: &mut impl fmt::Write) {
     let formatted = Timestamp::new(time.secs, i32::try_from(time.nanos).unwrap_or(0))
         .ok()
         .and_then(|stamp| {
             jiff::fmt::strtime::format(pattern, &stamp.to_zoned_datetime(zone.clone())).ok()
         });
-    out.push_str(formatted.as_deref().unwrap_or(pattern));
+    push(formatted.as_deref().unwrap_or(pattern), out);
 }
 
 impl Source {
-    fn render(&self, event: &impl EventView, hostname: &str, out: &mut String) {
+    fn render(&self, event: &impl EventView, hostname: &str, out: &mut impl fmt::Write) {
         let tag = event.tag().as_str();
         match self {
-            Self::Tag => out.push_str(tag),
-            Self::TagPart(n) => out.push_str(
+            Self::Tag => push(tag, out),
+            Self::TagPart(n) => push(
                 resolve(*n, tag)
                     .and_then(|n| tag.split('.').nth(n))
                     .unwrap_or_default(),
+                out,
             ),
             Self::TagPrefix(n) => {
-                let end = resolve(*n, tag)
-                    .and_then(|n| tag.match_indices('.').nth(n))
-                    .map_or(tag.len(), |(at, _)| at);
-                out.push_str(tag.get(..end).unwrap_or_default());
+                let end = resolve(*n, tag).map(|n| tag.match_indices('.').nth(n));
+                let end = end.map_or(0, |dot| dot.map_or(tag.len(), |(at, _)| at));
+                push(tag.get(..end).unwrap_or_default(), out);
             }
             Self::TagSuffix(n) => {
-                let start = resolve(*n, tag)
-                    .and_then(|n| n.checked_sub(1))
-                    .and_then(|n| tag.match_indices('.').nth(n));
-                out.push_str(
-                    tag.get(start.map_or(0, |(at, _)| at + 1)..)
-                        .unwrap_or_default(),
-                );
+                let start = resolve(*n, tag).map(|n| n.checked_sub(1));
+                let start = start.map(|before| before.and_then(|n| tag.match_indices('.').nth(n)));
+                let start = start.map_or(tag.len(), |dot| dot.map_or(0, |(at, _)| at + 1));
+                push(tag.get(start..).unwrap_or_default(), out);
             }
             Self::Record(path) => {
                 if let Some(value) = event.field(path) {
-                    write_text(value, out);
+                    let _infallible = write_text(value, out);
                 }
             }
-            Self::Time => strftime("%Y-%m-%dT%H:%M:%S%.fZ", event.time(), &TimeZone::UTC, out),
-            Self::Hostname => out.push_str(hostname),
+            Self::Time => {
+                let mut text = Vec::new();
+                json::write_time(&mut text, event.time());
+                push(std::str::from_utf8(&text).unwrap_or_default(), out);
+            }
+            Self::Hostname => push(hostname, out),
         }
     }
 }
 
-/// The index of a part of the tag; a negative one counts from the end.
+/// The index of a part of the tag; a negative one counts from the end. `None` when there is no such part.
 fn resolve(index: isize, tag: &str) -> Option<usize> {
-    usize::try_from(index)
+    let count = tag.split('.').count();
+    let index = usize::try_from(index)
         .ok()
-        .or_else(|| tag.split('.').count().checked_sub(index.unsigned_abs()))
-}
-
-/// A scalar as text; a container or extension as nothing.
-fn write_text(value: RawValue<'_>, out: &mut String) {
-    // Writing to a String cannot fail.
-    let _infallible = match value.token() {
-        Token::Str(bytes) | Token::Bin(bytes) => {
-            out.push_str(&String::from_utf8_lossy(bytes));
-            Ok(())
-        }
-        Token::Int(number) => write!(out, "{number}"),
-        Token::UInt(number) => write!(out, "{number}"),
-        Token::F32(number) => write!(out, "{number}"),
-        Token::F64(number) => write!(out, "{number}"),
-        Token::Bool(truth) => write!(out, "{truth}"),
-        Token::Nil | Token::Ext(..) | Token::Array(_) | Token::Map(_) => Ok(()),
-    };
+        .or_else(|| count.checked_sub(index.unsigned_abs()));
+    index.filter(|index| *index < count)
 }
 
 impl FromStr for Template {
@@ -286,12 +327,28 @@ impl FromStr for Template {
     }
 }
 
+/// Whether something outside quotes looks like Ruby, which would silently name a field that never is there.
+fn is_expression(path: &str) -> bool {
+    let mut quote = None;
+    path.chars().any(|letter| {
+        if quote.is_none() && matches!(letter, '"' | '\'') {
+            quote = Some(letter);
+        } else if quote == Some(letter) {
+            quote = None;
+        }
+        quote.is_none() && (letter.is_whitespace() || "()|&?+*=<>!,;".contains(letter))
+    })
+}
+
 fn source(name: &str) -> Result<Source, TemplateError> {
     let unknown = || TemplateError::Unknown(name.to_owned());
     if let Some(path) = name
         .strip_prefix("record")
         .filter(|path| path.starts_with(['.', '[']))
     {
+        if is_expression(path) {
+            return Err(unknown());
+        }
         let path = format!("${path}")
             .parse()
             .map_err(|error| TemplateError::Path(name.to_owned(), error))?;
@@ -315,3 +372,80 @@ fn source(name: &str) -> Result<Source, TemplateError> {
 }
 
 super::format::text_value!(Template, "Template", "weir-template");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Entries, testing::events};
+
+    #[track_caller]
+    fn check(template: &str, expected: &str) {
+        let events = events(&[serde_json::json!({ "a": { "b": 1.5 }, "s": "x", "n": null })]);
+        let event = Entries::new(&events).next().unwrap().unwrap();
+        let (tag, template): (_, Template) = (Tag::new("one.two.three"), template.parse().unwrap());
+        let (mut text, mut bytes, mut timed) = (String::new(), Vec::new(), String::new());
+        template.render(&(&tag, event), "host", &mut text);
+        template.render_bytes(&(&tag, event), "host", &mut bytes);
+        template.render_time(
+            &(&tag, event),
+            "host",
+            &TimeZone::UTC,
+            &mut timed,
+            |value, out| {
+                out.push_str(value);
+            },
+        );
+        assert_eq!(text, expected);
+        assert_eq!(bytes, expected.as_bytes());
+        assert_eq!(timed, expected);
+    }
+
+    #[test]
+    fn every_placeholder_is_filled_in() {
+        check("<${tag}>", "<one.two.three>");
+        check("${tag_parts[0]} ${tag_parts[-1]}", "one three");
+        check(
+            "${tag_prefix[0]} ${tag_prefix[1]} ${tag_prefix[-1]}",
+            "one one.two one.two.three",
+        );
+        check(
+            "${tag_suffix[0]} ${tag_suffix[1]} ${tag_suffix[-1]}",
+            "one.two.three two.three three",
+        );
+        check(
+            "${record[\"a\"][\"b\"]} ${record.s}@${hostname}",
+            "1.5 x@host",
+        );
+        check("${time}", "1970-01-01T00:00:00.000000000Z");
+    }
+
+    #[test]
+    fn what_is_missing_is_nothing_or_the_default() {
+        check("<${record.none}${record.n}>", "<>");
+        check("${record.none:-d}${record.s:-d}", "dx");
+        check(
+            "<${tag_parts[3]}${tag_prefix[3]}${tag_suffix[3]}${tag_suffix[-4]}>",
+            "<>",
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let complaint = |text: &str| text.parse::<Template>().unwrap_err().to_string();
+        assert_eq!(complaint("${tag"), "`${` is never closed");
+        assert!(complaint("${tags}").starts_with("there is no placeholder `${tags}`"));
+        for ruby in [
+            "record.a.upcase()",
+            "record.a || 1",
+            "record[\"a\"].to_s + 'b'",
+        ] {
+            let text = format!("${{{ruby}}}");
+            assert!(
+                complaint(&text).starts_with("there is no placeholder"),
+                "{text}"
+            );
+        }
+        assert!("${record['a (b)'].c-d}".parse::<Template>().is_ok());
+        assert!(complaint("${record[0]}").contains("must begin with a key"));
+    }
+}

@@ -67,6 +67,16 @@ impl FieldPath {
             .collect()
     }
 
+    /// The number of steps: 1 for a top-level key.
+    pub fn depth(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether a step of it is an index, which cannot be edited.
+    pub fn has_index(&self) -> bool {
+        self.key_steps().is_none()
+    }
+
     /// Whether it names a top-level key.
     #[inline]
     pub fn is_top_level(&self) -> bool {

@@ -5,11 +5,13 @@
 mod raw;
 mod read;
 mod skip;
+mod text;
 pub mod write;
 
 pub use raw::{Items, Pairs, RawValue};
 pub use read::{Reader, Token};
 pub use skip::skip;
+pub use text::write_text;
 
 /// Deepest nesting of arrays and maps that is accepted, in levels.
 pub const DEPTH_MAX: usize = 64;
