@@ -10,13 +10,14 @@ pub mod config;
 pub mod event;
 pub mod filter;
 pub mod input;
+pub mod json;
 pub mod metrics;
 pub mod msgpack;
 pub mod obligation;
 pub mod output;
 pub mod plugin;
 pub mod stop;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::{future::Future, pin::Pin};

@@ -54,6 +54,12 @@ impl<'a> Reader<'a> {
         self.buf.get(self.at..).unwrap_or_default()
     }
 
+    /// What stands at `at` and behind, read or not.
+    #[inline]
+    pub fn tail(&self, at: usize) -> &'a [u8] {
+        self.buf.get(at..).unwrap_or_default()
+    }
+
     /// Whether nothing is left.
     #[inline]
     pub fn is_empty(&self) -> bool {
