@@ -1,0 +1,265 @@
+//! The state machine: where in a message the connection stands, and the bytes that are held for it.
+
+mod body;
+mod framing;
+
+use bytes::BytesMut;
+use sdk::{clock::Clock, event::Tag};
+
+use crate::{
+    EntryStream, Flaws, Limits, ProtocolError, Step,
+    inflate::Inflater,
+    judge::ReceiptTime,
+    option::Options,
+    scan::Scan,
+    sieve::{Extent, Sieve},
+    sniff::Codec,
+};
+
+/// Bytes that a connection reads at first, and again after a silence.
+const READ_BYTES_MIN: usize = 8 << 10;
+/// Most bytes that are read at once, unless a message that is arriving is known to be longer.
+const READ_BYTES_MAX: usize = 256 << 10;
+/// Room for the option behind packed entries and for the head of the next message.
+const SLACK_BYTES: usize = 4 << 10;
+
+/// Decodes the messages of one connection.
+///
+/// Bytes go in by [`Self::push`], or are read into [`Self::space`]; then [`Self::poll`] until it says
+/// [`Step::Read`]. After an error it says the same error again: the connection cannot go on.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    receipt: ReceiptTime,
+    /// Bytes that came and are not taken yet.
+    buf: BytesMut,
+    /// Size of the block of memory that `buf` is a part of.
+    block_bytes: usize,
+    read_bytes: usize,
+    state: State,
+    frame: Frame,
+    sieve: Sieve,
+    /// Set while the value at the front of `buf` is not complete.
+    scan: Option<Scan>,
+    last_tag: Option<Tag>,
+    /// Nothing but nil came so far.
+    is_fresh: bool,
+    /// Values since the last message that were none.
+    strays: u32,
+    failed: Option<ProtocolError>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+enum State {
+    /// A message.
+    Root,
+    /// Values that are passed over, and what comes behind them.
+    Pass(Box<Scan>, Behind),
+    /// The tag.
+    Tag,
+    /// The second element, which tells the mode.
+    Body,
+    /// Time and record of Message mode.
+    Single,
+    /// Entries as they are: of Forward mode, or packed.
+    Entries(Extent),
+    /// Packed entries of this length, whose codec is not known yet.
+    Sniff(usize),
+    /// Compressed entries.
+    Inflate(Box<Inflating>),
+    /// The option map.
+    Option,
+    /// The end of the message.
+    End,
+}
+
+/// What comes behind values that were passed over.
+#[derive(Debug, Clone, Copy)]
+enum Behind {
+    /// The next message; what was passed over was none.
+    Root,
+    /// The second element of the message.
+    Body,
+    /// What is left of the message.
+    Rest,
+}
+
+/// Compressed entries on their way.
+#[derive(Debug)]
+struct Inflating {
+    inflater: Inflater,
+    /// Compressed bytes that are not taken yet, on the wire or in the buffer.
+    left: usize,
+    /// What came out and is not taken yet.
+    plain: BytesMut,
+    extent: Extent,
+    /// Steps since the last pause.
+    steps: u32,
+}
+
+/// The message at hand.
+#[derive(Debug, Default)]
+struct Frame {
+    /// Elements of the array that are still to come.
+    elements: u32,
+    tag: Option<Tag>,
+    /// Bytes that were taken of it so far.
+    wire_bytes: usize,
+    /// The codec, if it has packed entries and they are not empty.
+    codec: Option<Codec>,
+    /// Its entries, or those since the last part, once they are done.
+    entries: EntryStream,
+    options: Options,
+    flaws: Flaws,
+    parts: u32,
+}
+
+/// What a state did.
+enum Flow {
+    /// It changed the state.
+    On,
+    /// It needs more bytes.
+    Read,
+    /// It has something for the caller.
+    Out(Step),
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a connection. `clock` gives the time of receipt to events without one.
+    pub fn new(limits: Limits, clock: Clock) -> Self {
+        Self {
+            limits,
+            receipt: ReceiptTime::new(clock),
+            buf: BytesMut::new(),
+            block_bytes: 0,
+            read_bytes: READ_BYTES_MIN,
+            state: State::Root,
+            frame: Frame::default(),
+            sieve: Sieve::new(limits.part_bytes),
+            scan: None,
+            last_tag: None,
+            is_fresh: true,
+            strays: 0,
+            failed: None,
+        }
+    }
+
+    /// Takes bytes that came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+        self.block_bytes = self.block_bytes.max(self.buf.capacity());
+    }
+
+    /// A buffer with room to read into: append to it, and change nothing else.
+    ///
+    /// The room grows with what the sender really sends, never with what it declares.
+    pub fn space(&mut self) -> &mut BytesMut {
+        let len = self.buf.len();
+        let spare = self.buf.capacity() - len;
+        if spare == 0 && len > 0 {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        }
+        let left = self.left_of_blob();
+        let enough = (self.read_bytes / 8).min(left.saturating_add(SLACK_BYTES));
+        if spare < enough.max(1) {
+            let known = left.saturating_add(SLACK_BYTES).min(3 * len);
+            self.buf.reserve(self.read_bytes.max(known));
+            self.block_bytes = self.buf.capacity();
+        }
+        &mut self.buf
+    }
+
+    /// Gives memory back while the connection is silent.
+    pub fn relax(&mut self) {
+        self.read_bytes = READ_BYTES_MIN;
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
+            self.block_bytes = 0;
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        let plain = match &self.state {
+            State::Inflate(inflating) => inflating.plain.len(),
+            _ => 0,
+        };
+        self.buf.len() + plain + self.sieve.moved_bytes()
+    }
+
+    /// Whether it stands between two messages and holds nothing.
+    pub fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Root) && self.buf.is_empty()
+    }
+
+    /// The connection ended.
+    ///
+    /// # Errors
+    /// `Truncated` when it ended inside a message.
+    pub fn finish(&self) -> Result<(), ProtocolError> {
+        if self.is_between_messages() {
+            Ok(())
+        } else {
+            Err(self.failed.unwrap_or(ProtocolError::Truncated))
+        }
+    }
+
+    /// Goes on with the bytes that came.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the connection cannot go on.
+    pub fn poll(&mut self) -> Result<Step, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        loop {
+            match self.advance() {
+                Ok(Flow::On) => {}
+                Ok(Flow::Read) => return self.check_length().map(|()| Step::Read),
+                Ok(Flow::Out(step)) => return Ok(step),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Flow, ProtocolError> {
+        match &self.state {
+            State::Root => self.root(),
+            State::Pass(..) => self.pass(),
+            State::Tag => self.tag(),
+            State::Body => self.body(),
+            State::Single => self.single(),
+            State::Entries(_) => self.entries(),
+            State::Sniff(len) => self.sniff(*len),
+            State::Inflate(_) => self.inflate(),
+            State::Option => self.option(),
+            State::End => self.end(),
+        }
+    }
+
+    /// Everything that is held for want of more belongs to the message at hand.
+    fn check_length(&mut self) -> Result<(), ProtocolError> {
+        let limit_bytes = self.limits.message_bytes;
+        if self.frame.wire_bytes.saturating_add(self.buf.len()) > limit_bytes {
+            let error = ProtocolError::TooLarge { limit_bytes };
+            self.failed = Some(error);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Bytes of packed entries that are still to come; 0 when that is not known.
+    fn left_of_blob(&self) -> usize {
+        let left = match &self.state {
+            State::Entries(extent) if extent.bytes != usize::MAX => extent.bytes,
+            State::Sniff(len) => *len,
+            State::Inflate(inflating) => inflating.left,
+            _ => 0,
+        };
+        left.saturating_sub(self.buf.len())
+    }
+}
