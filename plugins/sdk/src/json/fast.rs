@@ -5,7 +5,7 @@ use super::{
     Lead, Names,
     names::{is_reserved, is_suspicious},
     stage::Stage,
-    text::{self, fingerprint, has_dot, is_ascii},
+    text::{self, Glance, glance},
     walk::{Halt, Keys, Level},
 };
 use crate::msgpack::{DEPTH_MAX, Reader, Token};
@@ -23,6 +23,8 @@ pub(super) struct Fast {
     len: usize,
     /// Where the prints of each open map begin.
     bases: [usize; DEPTH_MAX + 1],
+    /// One bit per print of each open map, so that most keys need not be looked for.
+    blooms: [u64; DEPTH_MAX + 1],
     open: usize,
     names: Names,
 }
@@ -33,6 +35,7 @@ impl Fast {
             prints: [0; PRINTS],
             len: 0,
             bases: [0; DEPTH_MAX + 1],
+            blooms: [0; DEPTH_MAX + 1],
             open: 0,
             names: Names::Any,
         }
@@ -62,36 +65,48 @@ impl Fast {
         if pairs > PAIRS_MAX || self.len + pairs as usize + more > PRINTS {
             return Err(Halt::Inexact);
         }
-        let Some(base) = self.bases.get_mut(self.open) else {
+        let (Some(base), Some(bloom)) = (
+            self.bases.get_mut(self.open),
+            self.blooms.get_mut(self.open),
+        ) else {
             return Err(Halt::Inexact);
         };
         *base = self.len;
+        *bloom = 0;
         self.open += 1;
         Ok(())
     }
 
+    /// Remembers a key of the innermost map. `false`: there may be an equal one.
     #[inline]
-    fn remember(&mut self, print: u32) {
-        if let Some(slot) = self.prints.get_mut(self.len) {
-            *slot = print;
-            self.len += 1;
-        }
+    fn remember(&mut self, print: u32) -> bool {
+        let Some(map) = self.open.checked_sub(1) else {
+            return false;
+        };
+        let (Some(bloom), Some(slot)) = (self.blooms.get_mut(map), self.prints.get_mut(self.len))
+        else {
+            return false;
+        };
+        let bit = 1 << (print % 64);
+        let may_be_known = *bloom & bit != 0;
+        *bloom |= bit;
+        *slot = print;
+        self.len += 1;
+        !(may_be_known && self.is_known(map, print))
     }
 
-    #[inline]
-    fn is_known(&self, print: u32) -> bool {
-        let base = self
-            .open
-            .checked_sub(1)
-            .and_then(|last| self.bases.get(last));
-        base.and_then(|base| self.prints.get(*base..self.len))
-            .is_some_and(|prints| prints.contains(&print))
+    /// Whether a key before the last one of this map has the same print.
+    #[cold]
+    fn is_known(&self, map: usize, print: u32) -> bool {
+        let base = self.bases.get(map).copied().unwrap_or_default();
+        let before = self.prints.get(base..self.len - 1);
+        before.is_none_or(|prints| prints.contains(&print))
     }
 
     /// Whether the name can be written as it is.
     #[inline]
-    fn is_plain(&self, name: &[u8], source: &[u8]) -> bool {
-        if !is_ascii(name, source) && simdutf8::basic::from_utf8(name).is_err() {
+    fn is_plain(&self, name: &[u8], glance: Glance) -> bool {
+        if !glance.is_ascii && simdutf8::basic::from_utf8(name).is_err() {
             return false;
         }
         match self.names {
@@ -99,7 +114,7 @@ impl Fast {
             Names::Document { reserved } => {
                 let first = name.first().copied().unwrap_or_default();
                 let is_ours = first == b'_' && self.open == 1 && is_reserved(name, reserved);
-                !(is_ours || first <= b' ' || (has_dot(name, source) && is_suspicious(name)))
+                !(is_ours || first <= b' ' || (glance.has_dot && is_suspicious(name)))
             }
         }
     }
@@ -120,15 +135,18 @@ impl Keys for Fast {
         reader: &mut Reader<'_>,
         level: Level,
     ) -> Result<Option<usize>, Halt> {
-        let (Token::Str(name) | Token::Bin(name)) = reader.token()? else {
-            return Err(Halt::Inexact);
+        let (name, source) = if let Some(found) = reader.short_str() {
+            found
+        } else {
+            let (Token::Str(name) | Token::Bin(name)) = reader.token()? else {
+                return Err(Halt::Inexact);
+            };
+            (name, reader.tail(reader.position() - name.len()))
         };
-        let source = reader.tail(reader.position() - name.len());
-        let print = fingerprint(name, source);
-        if self.is_known(print) || !self.is_plain(name, source) {
+        let glance = glance(name, source);
+        if !self.remember(glance.print) || !self.is_plain(name, glance) {
             return Err(Halt::Inexact);
         }
-        self.remember(print);
         let at = if level.started {
             stage.put(at, b",\"")
         } else {

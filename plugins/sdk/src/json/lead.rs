@@ -1,7 +1,7 @@
 //! Fields that stand before those of a record, such as its time and its tag: text that is made once per batch.
 
 use super::{
-    text::fingerprint,
+    text::glance,
     time::{TEXT_LEN, TEXT_MAX, format, fraction},
     write_text,
 };
@@ -136,7 +136,7 @@ impl Lead {
         self.text.push(b':');
         self.fields.push(Field {
             name: name.to_owned(),
-            print: fingerprint(name.as_bytes(), name.as_bytes()),
+            print: glance(name.as_bytes(), name.as_bytes()).print,
             start,
         });
     }

@@ -83,7 +83,6 @@ impl Writer {
     ///
     /// # Errors
     /// [`Unwritable`]; `out` is then as it was.
-    #[inline]
     pub fn record(
         &mut self,
         out: &mut Vec<u8>,
@@ -91,58 +90,94 @@ impl Writer {
         record: RawValue<'_>,
         clash: &mut dyn FnMut(&str, RawValue<'_>) -> Clash,
     ) -> Result<(), Unwritable> {
+        self.next_record(out, lead, &mut Reader::new(record.bytes()), clash)
+    }
+
+    /// The same for the record that comes next in a stream, which saves finding its end first.
+    ///
+    /// # Errors
+    /// [`Unwritable`]; `out` and `reader` are then as they were.
+    #[inline]
+    pub fn next_record(
+        &mut self,
+        out: &mut Vec<u8>,
+        lead: &Lead,
+        reader: &mut Reader<'_>,
+        clash: &mut dyn FnMut(&str, RawValue<'_>) -> Clash,
+    ) -> Result<(), Unwritable> {
         let start = out.len();
-        let mut reader = Reader::new(record.bytes());
-        let Token::Map(pairs) = reader.token()? else {
-            return Err(Malformed::UnexpectedType.into());
-        };
-        out.push(b'{');
-        out.extend_from_slice(lead.text());
-        let level = Level::map(pairs, !lead.text().is_empty());
-        let done = match self.fast.start(self.names, lead, pairs) {
-            Ok(()) => walk(&mut self.fast, &mut self.stage, out, reader.clone(), level),
-            Err(halt) => Err(halt),
-        };
+        let before = reader.clone();
+        let done = self.record_fast(out, lead, reader);
         let done = match done {
             Err(Halt::Inexact) => {
                 out.truncate(start);
-                let mut keys = Exact::new(self.names);
-                let has_lead = keys.start(out, lead, &reader, pairs, clash);
-                has_lead.and_then(|has_lead| {
-                    let level = Level::map(pairs, has_lead);
-                    walk(&mut keys, &mut self.stage, out, reader, level)
-                })
+                *reader = before.clone();
+                self.record_exact(out, lead, reader, clash)
             }
             done => done,
         };
         done.map_err(|halt| {
             out.truncate(start);
+            *reader = before;
             halt.into()
         })
+    }
+
+    #[inline]
+    fn record_fast(
+        &mut self,
+        out: &mut Vec<u8>,
+        lead: &Lead,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Halt> {
+        let pairs = map_header(reader)?;
+        out.push(b'{');
+        out.extend_from_slice(lead.text());
+        self.fast.start(self.names, lead, pairs)?;
+        let level = Level::map(pairs, !lead.text().is_empty());
+        walk(&mut self.fast, &mut self.stage, out, reader, level)
+    }
+
+    #[cold]
+    fn record_exact(
+        &mut self,
+        out: &mut Vec<u8>,
+        lead: &Lead,
+        reader: &mut Reader<'_>,
+        clash: &mut dyn FnMut(&str, RawValue<'_>) -> Clash,
+    ) -> Result<(), Halt> {
+        let pairs = map_header(reader)?;
+        let mut keys = Exact::new(self.names);
+        let has_lead = keys.start(out, lead, reader, pairs, clash)?;
+        let level = Level::map(pairs, has_lead);
+        walk(&mut keys, &mut self.stage, out, reader, level)
     }
 
     /// Appends any value. Names are left as they are, whatever the writer was made for, so nothing is refused.
     pub fn value(&mut self, out: &mut Vec<u8>, value: RawValue<'_>) {
         let start = out.len();
-        let reader = Reader::new(value.bytes());
+        let mut reader = Reader::new(value.bytes());
         self.fast.reset(Names::Any);
-        let mut done = walk(
-            &mut self.fast,
-            &mut self.stage,
-            out,
-            reader.clone(),
-            Level::single(),
-        );
+        let level = Level::single();
+        let mut done = walk(&mut self.fast, &mut self.stage, out, &mut reader, level);
         if done.is_err() {
             out.truncate(start);
+            let mut reader = Reader::new(value.bytes());
             let mut keys = Exact::new(Names::Any);
-            done = walk(&mut keys, &mut self.stage, out, reader, Level::single());
+            done = walk(&mut keys, &mut self.stage, out, &mut reader, level);
         }
         if done.is_err() {
             // Only bytes that are no value come here, and a `RawValue` has been checked.
             out.truncate(start);
             out.extend_from_slice(b"null");
         }
+    }
+}
+
+fn map_header(reader: &mut Reader<'_>) -> Result<u32, Halt> {
+    match reader.token()? {
+        Token::Map(pairs) => Ok(pairs),
+        _ => Err(Malformed::UnexpectedType.into()),
     }
 }
 

@@ -29,6 +29,7 @@ impl Stage {
     }
 
     /// Moves everything before `at` to the output and returns the new position, 0.
+    #[cold]
     pub(super) fn spill(&self, at: usize, out: &mut Vec<u8>) -> usize {
         out.extend_from_slice(self.buf.get(..at).unwrap_or_default());
         0

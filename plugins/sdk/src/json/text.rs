@@ -2,33 +2,53 @@
 
 use super::stage::Stage;
 
-/// Bytes that are looked at in one step.
+/// Bytes that are looked at in one step, as two words.
 const BLOCK: usize = 16;
-/// The highest bit of each byte of a block.
-const HIGHS: u128 = u128::from_le_bytes([0x80; BLOCK]);
+/// The lowest bit of each byte of a word.
+const LOWS: u64 = u64::MAX / 0xff;
+/// The highest bit of each byte of a word.
+const HIGHS: u64 = LOWS << 7;
 
-/// A mark in the lane of each byte that is not plain ASCII text of a JSON string.
+/// All bits of the first `len` bytes of a block; all bits when it is longer than one.
 #[inline]
-fn not_plain(block: &[u8; BLOCK]) -> u128 {
-    marks(block, |byte| byte.cast_signed() < 0x20)
+fn first_bytes(len: usize) -> [u64; 2] {
+    let word = |len: usize| u64::MAX.checked_shr(u32::try_from(64 - 8 * len.min(8)).unwrap_or(0));
+    [len, len.saturating_sub(8)].map(|len| word(len).unwrap_or(0))
 }
 
-/// A mark in the lane of each byte that must be escaped.
 #[inline]
-fn escaped(block: &[u8; BLOCK]) -> u128 {
-    marks(block, |byte| byte < 0x20)
+fn words(block: &[u8; BLOCK]) -> [u64; 2] {
+    let (low, high) = block.split_at(BLOCK / 2);
+    [low, high].map(|half| u64::from_le_bytes(half.first_chunk().copied().unwrap_or_default()))
 }
 
-/// Compiles to a few vector instructions.
+/// Has the highest bit of each byte that JSON does not take as it is, or that is not ASCII. Subtracting borrows
+/// from the highest bit of a byte that is too small; a borrow that goes further only marks bytes behind a mark.
 #[inline]
-fn marks(block: &[u8; BLOCK], low: impl Fn(u8) -> bool) -> u128 {
-    let mut lanes = [0_u8; BLOCK];
-    for (lane, byte) in lanes.iter_mut().zip(block) {
-        // `|` on numbers, because a branch per byte would keep the compiler from using vectors.
-        let marked = u8::from(low(*byte)) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
-        *lane = marked.wrapping_neg();
-    }
-    u128::from_le_bytes(lanes)
+fn marks(word: u64) -> u64 {
+    (word | too_small(word)) & HIGHS
+}
+
+/// The same for bytes that may be above ASCII.
+#[inline]
+fn escape_marks(word: u64) -> u64 {
+    !word & too_small(word) & HIGHS
+}
+
+#[inline]
+fn too_small(word: u64) -> u64 {
+    let control = word.wrapping_sub(LOWS * 0x20);
+    let quote = (word ^ (LOWS * 0x22)).wrapping_sub(LOWS);
+    let backslash = (word ^ (LOWS * 0x5c)).wrapping_sub(LOWS);
+    control | quote | backslash
+}
+
+/// Whether none of the first `kept` bytes gets a mark.
+#[inline]
+fn is_plain(block: &[u8; BLOCK], kept: usize, marks: impl Fn(u64) -> u64) -> bool {
+    let [low, high] = words(block);
+    let [low_kept, high_kept] = first_bytes(kept);
+    (marks(low) & low_kept) | (marks(high) & high_kept) == 0
 }
 
 /// The sixteen bytes of `source` from `from` on, filled up with zeros at its end.
@@ -75,30 +95,43 @@ pub(super) fn contents(
     text: &[u8],
     source: &[u8],
 ) -> usize {
-    let len = text.len();
     let mut from = 0;
-    while from < len {
+    while from < text.len() {
         at = stage.room(at, out);
         let block = block(source, from);
         stage.store(at, &block);
-        let kept = (len - from).min(BLOCK);
-        let marked = not_plain(&block);
-        let plain = (marked.trailing_zeros() / 8) as usize;
-        if plain >= kept {
+        let kept = (text.len() - from).min(BLOCK);
+        if is_plain(&block, kept, marks) {
             at += kept;
             from += kept;
-            continue;
+        } else {
+            (at, from) = with_care(stage, at, out, text, from);
         }
-        at += plain;
-        from += plain;
-        let byte = text.get(from).copied().unwrap_or_default();
-        if byte >= 0x80 {
-            return beyond_ascii(stage, at, out, text.get(from..).unwrap_or_default());
-        }
-        at = escape(stage, at, byte);
-        from += 1;
     }
     at
+}
+
+/// Writes the next block of `text` byte by byte; or all that is left, when there is more than ASCII in it.
+#[cold]
+fn with_care(
+    stage: &mut Stage,
+    mut at: usize,
+    out: &mut Vec<u8>,
+    text: &[u8],
+    from: usize,
+) -> (usize, usize) {
+    let rest = text.get(from..).unwrap_or_default();
+    for (index, byte) in rest.iter().take(BLOCK).enumerate() {
+        match byte {
+            0x80.. => {
+                let rest = rest.get(index..).unwrap_or_default();
+                return (beyond_ascii(stage, at, out, rest), text.len());
+            }
+            b'"' | b'\\' | 0..0x20 => at = escape(stage, at, *byte),
+            _ => at = stage.put(at, &[*byte]),
+        }
+    }
+    (at, from + BLOCK.min(rest.len()))
 }
 
 /// Goes on where the first byte above ASCII was met.
@@ -124,16 +157,17 @@ fn checked(stage: &mut Stage, mut at: usize, out: &mut Vec<u8>, text: &[u8]) -> 
         let block = block(text, from);
         stage.store(at, &block);
         let kept = (text.len() - from).min(BLOCK);
-        let plain = (escaped(&block).trailing_zeros() / 8) as usize;
-        if plain >= kept {
+        if is_plain(&block, kept, escape_marks) {
             at += kept;
-            from += kept;
-            continue;
+        } else {
+            for byte in block.iter().take(kept) {
+                at = match byte {
+                    b'"' | b'\\' | 0..0x20 => escape(stage, at, *byte),
+                    _ => stage.put(at, &[*byte]),
+                };
+            }
         }
-        at += plain;
-        from += plain;
-        at = escape(stage, at, text.get(from).copied().unwrap_or_default());
-        from += 1;
+        from += kept;
     }
     at
 }
@@ -149,71 +183,55 @@ fn escape(stage: &mut Stage, at: usize, byte: u8) -> usize {
         0x08 => b'b',
         0x0c => b'f',
         _ => {
-            let digit = |nibble: u8| {
-                if nibble < 10 {
-                    b'0' + nibble
-                } else {
-                    b'a' + nibble - 10
-                }
+            let digit = |nibble: u8| match nibble {
+                0..10 => b'0' + nibble,
+                _ => b'a' + nibble - 10,
             };
-            return stage.put(
-                at,
-                &[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    digit(byte >> 4),
-                    digit(byte & 0x0f),
-                ],
-            );
+            let at = stage.put(at, b"\\u00");
+            return stage.put(at, &[digit(byte >> 4), digit(byte & 0x0f)]);
         }
     };
     stage.put(at, &[b'\\', short])
 }
 
-/// A number that is the same for equal text and nearly always differs for other text. `source` as above.
+/// What can be told of a key at a glance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Glance {
+    /// The same for equal text, and nearly always another for other text.
+    pub(super) print: u32,
+    /// Nothing above ASCII.
+    pub(super) is_ascii: bool,
+    /// A dot somewhere.
+    pub(super) has_dot: bool,
+}
+
+/// Looks at a key. `source` as above.
 #[inline]
-pub(super) fn fingerprint(text: &[u8], source: &[u8]) -> u32 {
+pub(super) fn glance(text: &[u8], source: &[u8]) -> Glance {
     let len = text.len();
-    let head = u128::from_le_bytes(block(source, 0));
-    let folded = if len < BLOCK {
-        head & first_bytes(len)
-    } else {
-        head ^ u128::from_le_bytes(block(text, len - BLOCK)).rotate_left(43)
+    let [low_kept, high_kept] = first_bytes(len);
+    let [low, high] = words(&block(source, 0));
+    let (low, high) = (low & low_kept, high & high_kept);
+    let mut glance = Glance {
+        print: 0,
+        is_ascii: (low | high) & HIGHS == 0,
+        has_dot: has_dot(low) | has_dot(high),
     };
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
-    let mixed = half(folded) ^ half(folded >> 64).rotate_left(29) ^ len as u64;
+    let mut mixed = low ^ high.rotate_left(29) ^ len as u64;
+    if len > BLOCK {
+        let [low, high] = words(&block(source, len - BLOCK));
+        mixed ^= low.rotate_left(43) ^ high.rotate_left(13);
+        glance.is_ascii = text.is_ascii();
+        glance.has_dot = memchr::memchr(b'.', text).is_some();
+    }
     let spread = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    u32::try_from(spread >> 32).unwrap_or_default()
+    glance.print = u32::try_from(spread >> 32).unwrap_or_default();
+    glance
 }
 
-/// Whether `text` is ASCII. `source` as above.
+/// Whether one of eight bytes is a dot: a byte that becomes zero borrows from its highest bit.
 #[inline]
-pub(super) fn is_ascii(text: &[u8], source: &[u8]) -> bool {
-    if text.len() < BLOCK {
-        u128::from_le_bytes(block(source, 0)) & first_bytes(text.len()) & HIGHS == 0
-    } else {
-        text.is_ascii()
-    }
-}
-
-/// Whether `text` has a dot. `source` as above.
-#[inline]
-pub(super) fn has_dot(text: &[u8], source: &[u8]) -> bool {
-    if text.len() < BLOCK {
-        let mut lanes = block(source, 0);
-        for lane in &mut lanes {
-            *lane = u8::from(*lane == b'.');
-        }
-        u128::from_le_bytes(lanes) & first_bytes(text.len()) != 0
-    } else {
-        memchr::memchr(b'.', text).is_some()
-    }
-}
-
-/// All bits of the first `len` bytes of a block; `len` is below sixteen.
-#[inline]
-fn first_bytes(len: usize) -> u128 {
-    !(u128::MAX << (8 * (len % BLOCK)))
+fn has_dot(bytes: u64) -> bool {
+    let zeroed = bytes ^ (LOWS * 0x2e);
+    zeroed.wrapping_sub(LOWS) & !zeroed & HIGHS != 0
 }

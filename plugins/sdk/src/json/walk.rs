@@ -100,7 +100,7 @@ pub(super) fn walk<K: Keys>(
     keys: &mut K,
     stage: &mut Stage,
     out: &mut Vec<u8>,
-    mut reader: Reader<'_>,
+    reader: &mut Reader<'_>,
     first: Level,
 ) -> Result<(), Halt> {
     let mut stack = [first; DEPTH_MAX];
@@ -121,7 +121,7 @@ pub(super) fn walk<K: Keys>(
         };
         level.left = left;
         if level.kind == Kind::Map {
-            let Some(behind) = keys.key(stage, at, out, &mut reader, level)? else {
+            let Some(behind) = keys.key(stage, at, out, reader, level)? else {
                 reader.skip()?;
                 continue;
             };
@@ -130,15 +130,14 @@ pub(super) fn walk<K: Keys>(
             at = stage.put(at, b",");
         }
         level.started = true;
+        if let Some((value, source)) = reader.short_str() {
+            at = text::quoted(stage, at, out, value, source);
+            continue;
+        }
         let below = match reader.token()? {
-            Token::Str(value) => {
-                let source = reader.tail(reader.position() - value.len());
-                at = text::quoted(stage, at, out, value, source);
-                continue;
-            }
             Token::Map(pairs) => {
                 at = stage.put(at, b"{");
-                keys.open(&reader, pairs)?;
+                keys.open(reader, pairs)?;
                 Level::map(pairs, false)
             }
             Token::Array(items) => {

@@ -54,6 +54,22 @@ impl<'a> Reader<'a> {
         self.buf.get(self.at..).unwrap_or_default()
     }
 
+    /// Reads a str of at most 255 bytes, which most keys and values are, with everything from its first byte on.
+    /// `None` when something else comes next; the cursor stays.
+    #[inline]
+    pub fn short_str(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let marker = *self.buf.get(self.at)?;
+        let (header, len) = match marker {
+            0xa0..=0xbf => (1, marker & 0x1f),
+            0xd9 => (2, *self.buf.get(self.at + 1)?),
+            _ => return None,
+        };
+        let tail = self.buf.get(self.at + header..)?;
+        let text = tail.get(..usize::from(len))?;
+        self.at += header + text.len();
+        Some((text, tail))
+    }
+
     /// What stands at `at` and behind, read or not.
     #[inline]
     pub fn tail(&self, at: usize) -> &'a [u8] {
