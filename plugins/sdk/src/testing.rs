@@ -1,6 +1,9 @@
 //! For plugin tests: batches from JSON and back, and an input context that collects what is emitted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -127,6 +130,41 @@ impl Emit for Collector {
             .unwrap_or_else(PoisonError::into_inner)
             .push(kept);
         batch.due.meet();
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Keeps every batch with its obligation, until the test takes it and meets or drops it.
+#[derive(Debug, Clone, Default)]
+pub struct Keeper(Arc<Mutex<VecDeque<Batch>>>);
+
+impl Keeper {
+    /// The oldest batch that was not taken yet.
+    pub fn take(&self) -> Option<Batch> {
+        self.with(VecDeque::pop_front)
+    }
+
+    /// Batches that were not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.with(|batches| batches.len())
+    }
+
+    /// A context whose emitter is this keeper; `ready` is told when the input is bound.
+    pub fn cx(&self, ready: Ready) -> InputCx {
+        InputCx {
+            emit: Arc::new(self.clone()),
+            ..Collector::default().cx(ready)
+        }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut VecDeque<Batch>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Emit for Keeper {
+    fn emit(&self, batch: Batch) -> Fut<'_, Result<(), EmitError>> {
+        self.with(|batches| batches.push_back(batch));
         Box::pin(async { Ok(()) })
     }
 }
