@@ -12,7 +12,7 @@ use sdk::{
     Fut, RunError,
     config::{self, ConfigError, ConfigErrors, OneOrMany},
     event::{Batch, Tag, write_event},
-    input::{EmitError, Input, InputCx},
+    input::{Input, InputCx},
     obligation::{Obligation, Receipt},
     plugin::{Build, BuildCx, Descriptor, Stability},
     stop::Stop,
@@ -40,7 +40,7 @@ pub struct Config {
     /// The tag of the events.
     pub tag: String,
     /// The record, or a list of records that take turns.
-    #[serde(default = "default_sample", alias = "dummy")]
+    #[serde(default = "default_sample")]
     pub sample: OneOrMany<Map<String, Value>>,
     /// Batches per second.
     #[serde(default = "default_rate")]
@@ -117,8 +117,8 @@ fn build(params: Value, _cx: &BuildCx) -> Result<Box<dyn Input>, ConfigErrors> {
 }
 
 impl Sample {
-    /// The next batch; `None` when all were made.
-    async fn next(&mut self, cx: &InputCx) -> Option<(Batch, Receipt)> {
+    /// The next batch, which nobody waits for; `None` when all were made, or on a stop.
+    async fn next(&mut self, cx: &InputCx, stop: &Stop) -> Option<Batch> {
         let left = self.left.unwrap_or(u64::MAX);
         let count = self.size.min(u32::try_from(left).unwrap_or(u32::MAX));
         if count == 0 {
@@ -132,11 +132,10 @@ impl Sample {
             self.samples.write_next(&mut record);
             write_event(&mut events, now, &record);
         }
-        let permit = cx.budget.take(events.len()).await;
-        let (due, receipt) = Obligation::new();
-        let mut batch = Batch::new(self.tag.clone(), events.into(), count, due);
+        let permit = unless_stopped(stop, cx.budget.take(events.len())).await?;
+        let mut batch = Batch::new(self.tag.clone(), events.into(), count, Obligation::nobody());
         batch.permit = Some(Arc::new(permit));
-        Some((batch, receipt))
+        Some(batch)
     }
 
     async fn run(mut self, cx: InputCx, stop: Stop) {
@@ -149,15 +148,13 @@ impl Sample {
                 () = pace.tick() => {}
             }
             for _ in 0..pace.due() {
-                if stop.is_stopped() {
-                    break 'making;
-                }
-                let Some((batch, receipt)) = self.next(&cx).await else {
+                let Some(batch) = self.next(&cx, &stop).await else {
                     break 'making;
                 };
-                if let Some(receipt) = offer(&cx, &stop, batch, receipt).await {
-                    waiting.push_back(receipt);
-                }
+                let Some(receipt) = offer(&cx, &stop, &batch).await else {
+                    break 'making;
+                };
+                waiting.push_back(receipt);
                 settle(&cx, &mut waiting, IN_FLIGHT_MAX).await;
             }
         }
@@ -166,33 +163,29 @@ impl Sample {
     }
 }
 
-/// Emits a batch, again and again when it is refused. Returns the receipt of the attempt that was admitted.
-async fn offer(cx: &InputCx, stop: &Stop, batch: Batch, receipt: Receipt) -> Option<Receipt> {
-    // Not a clone of the batch: that would be one more share of the obligation.
-    let (tag, events, count) = (batch.tag.clone(), batch.events.clone(), batch.count);
-    let permit = batch.permit.clone();
-    let mut refused = match cx.emit.emit(batch).await {
-        Ok(()) => return Some(receipt),
-        Err(error) => error,
-    };
+/// Emits a batch until it is admitted, and returns its receipt; `None` on a stop.
+async fn offer(cx: &InputCx, stop: &Stop, batch: &Batch) -> Option<Receipt> {
     loop {
-        warn(cx, &refused);
-        tokio::select! {
-            () = stop.stopped() => return None,
-            () = tokio::time::sleep(REFUSED_WAIT) => {}
-        }
         let (due, receipt) = Obligation::new();
-        let mut again = Batch::new(tag.clone(), events.clone(), count, due);
-        again.permit.clone_from(&permit);
-        match cx.emit.emit(again).await {
+        let mut offered = batch.clone();
+        offered.due = due;
+        match unless_stopped(stop, cx.emit.emit(offered)).await? {
             Ok(()) => return Some(receipt),
-            Err(error) => refused = error,
+            Err(error) => {
+                tracing::warn!(input = %cx.id, %error, "a batch was refused; it is offered again");
+            }
         }
+        unless_stopped(stop, tokio::time::sleep(REFUSED_WAIT)).await?;
     }
 }
 
-fn warn(cx: &InputCx, error: &EmitError) {
-    tracing::warn!(input = %cx.id, %error, "a batch was refused; it is offered again");
+/// What `work` gives; `None` when the stop comes first.
+async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.stopped() => None,
+        done = work => Some(done),
+    }
 }
 
 /// Waits until at most `most` receipts are open, oldest first.

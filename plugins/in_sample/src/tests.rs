@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use sdk::{
-    input::{Emit, Ready},
+    input::{Emit, EmitError, Ready},
     stop::{Stop, Stopper},
     testing::{Collector, records},
 };
@@ -101,6 +101,18 @@ impl Emit for Holding {
     }
 }
 
+impl Holding {
+    fn take(&self) -> Vec<Batch> {
+        self.held.lock().unwrap().drain(..).collect()
+    }
+}
+
+fn meet(batches: Vec<Batch>) {
+    for batch in batches {
+        batch.due.meet();
+    }
+}
+
 fn run_with(
     emit: &Arc<Holding>,
     params: Value,
@@ -116,18 +128,14 @@ async fn batches_in_flight_are_limited_and_awaited_at_the_end() {
     let emit = Arc::new(Holding::default());
     let (stopper, running) = run_with(&emit, json!({ "tag": "demo", "rate": 1000 }));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let held: Vec<Batch> = emit.held.lock().unwrap().drain(..).collect();
+    let held: Vec<Batch> = emit.take();
     assert_eq!(held.len(), IN_FLIGHT_MAX + 1);
     stopper.stop();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(!running.is_finished(), "it must wait for its receipts");
-    held.into_iter().for_each(|batch| batch.due.meet());
+    meet(held);
     wait_until(|| {
-        emit.held
-            .lock()
-            .unwrap()
-            .drain(..)
-            .for_each(|batch| batch.due.meet());
+        meet(emit.take());
         running.is_finished()
     })
     .await;
@@ -140,7 +148,7 @@ async fn a_refused_batch_is_offered_again() {
     let params = json!({ "tag": "demo", "count": 2, "rate": 100, "auto_increment_key": "n" });
     let (stopper, running) = run_with(&emit, params);
     wait_until(|| emit.held.lock().unwrap().len() == 2).await;
-    let held: Vec<Batch> = emit.held.lock().unwrap().drain(..).collect();
+    let held: Vec<Batch> = emit.take();
     let got: Vec<_> = held
         .iter()
         .flat_map(|batch| records(&batch.events))
@@ -149,7 +157,7 @@ async fn a_refused_batch_is_offered_again() {
         .map(|n| json!({ "message": "sample", "n": n }))
         .collect();
     assert_eq!(got, expected);
-    held.into_iter().for_each(|batch| batch.due.meet());
+    meet(held);
     stopper.stop();
     running.await.unwrap().unwrap();
 }
@@ -171,4 +179,22 @@ fn what_cannot_work_is_refused_at_its_place() {
         json!({ "tag": "a", "sample": long, "size": 10_000 }),
         "/size",
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_wait_for_a_full_buffer() {
+    /// Never admits.
+    struct Full;
+    impl Emit for Full {
+        fn emit(&self, _batch: Batch) -> Fut<'_, Result<(), EmitError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let (stopper, stop) = Stopper::new();
+    let mut cx = Collector::default().cx(Ready::new(|_| {}));
+    cx.emit = Arc::new(Full);
+    let running = tokio::spawn(input(json!({ "tag": "demo" })).run(cx, stop));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stopper.stop();
+    running.await.unwrap().unwrap();
 }

@@ -90,7 +90,7 @@ impl Layout {
             zone: self.config.timezone.get(),
             json: Writer::default(),
             lead: Lead::new(),
-            tag: Tag::new(""),
+            tag: String::new(),
             second: (None, String::new()),
         }
     }
@@ -164,7 +164,7 @@ pub(crate) struct LineWriter<'a> {
     zone: TimeZone,
     json: Writer,
     lead: Lead,
-    tag: Tag,
+    tag: String,
     /// The last second and its text, for format `out_file`.
     second: (Option<i64>, String),
 }
@@ -172,7 +172,13 @@ pub(crate) struct LineWriter<'a> {
 impl LineWriter<'_> {
     /// The events that follow have this tag.
     pub(crate) fn start_frame(&mut self, tag: &Tag) {
-        self.tag = tag.clone();
+        if self.config.format == Format::OutFile {
+            // A tag comes from the sender; it must not end the line or the column.
+            let letters = tag.as_str().chars();
+            self.tag = letters
+                .map(|letter| if letter.is_control() { '_' } else { letter })
+                .collect();
+        }
         if self.config.format == Format::Json {
             let mut lead = Lead::new();
             if self.config.include_time_key {
@@ -221,7 +227,7 @@ impl LineWriter<'_> {
         }
         out.extend_from_slice(self.second.1.as_bytes());
         out.push(b'\t');
-        out.extend_from_slice(self.tag.as_str().as_bytes());
+        out.extend_from_slice(self.tag.as_bytes());
         out.push(b'\t');
     }
 }

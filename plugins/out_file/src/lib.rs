@@ -50,6 +50,10 @@ pub static PLUGIN: Descriptor = Descriptor {
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch with a name of Fluentd's"
+)]
 pub struct Config {
     /// Where the lines go, with placeholders: `./data/%Y-%m-%d.log`, `./data/${tag}/${record.app:-none}.log`. The time
     /// is that of the event. No value leads out of the folder that stands before the first placeholder.
@@ -227,7 +231,10 @@ impl Inner {
         } = lines::gather(&self.layout, &self.location, chunk);
         let (mut written, mut set_aside) = (0, false);
         let mut failure = None;
-        for portion in portions {
+        for portion in portions
+            .into_iter()
+            .filter(|portion| !portion.records.is_empty())
+        {
             match self
                 .appender
                 .append(&portion.path, &portion.text, &self.rotation)

@@ -138,10 +138,10 @@ async fn the_zone_decides_the_day() {
     );
     write(
         &output,
-        &[event_frame("t", &[(DAY - 3600, json!({ "a": 1 }))])],
+        &[event_frame("t\n", &[(DAY - 3600, json!({ "a": 1 }))])],
     )
     .await;
-    let line = "1970-01-02T08:00:00+09:00\tt\t{\"a\":1}\n";
+    let line = "1970-01-02T08:00:00+09:00\tt_\t{\"a\":1}\n";
     assert_eq!(files(folder.path()), [("02".to_owned(), line.to_owned())]);
 }
 
@@ -219,6 +219,26 @@ async fn what_fails_is_tried_again_and_what_is_written_is_not() {
         ),
         "{outcome:?}"
     );
+    assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_no_file_can_have_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "${record.a}/".repeat(30);
+    let output = output(json!({ "path": path_in(&folder, &format!("{long}x")) }));
+    let frames = [frame(
+        1,
+        "t",
+        &[json!({ "a": "short" }), json!({ "a": "x".repeat(1000) })],
+    )];
+    let Outcome::Except(except) = write(&output, &frames).await else {
+        panic!("one was written")
+    };
+    let [(1, Verdict::Reject(failure))] = except.as_slice() else {
+        panic!("{except:?}")
+    };
+    assert_eq!(failure.kind, FailureKind::Rejected);
     assert_eq!(files(folder.path()).len(), 1);
 }
 
@@ -442,10 +462,10 @@ async fn writing_and_compressing_at_once_loses_nothing() {
     running.await.unwrap().unwrap();
     let mut lines = Vec::new();
     for (name, text) in files(folder.path()) {
-        let text = if name.ends_with(".gz") {
-            unpacked(&at(&folder, &name))
-        } else {
+        let text = if name == "a.log" {
             text
+        } else {
+            unpacked(&at(&folder, &name))
         };
         lines.extend(text.lines().map(str::to_owned));
     }

@@ -31,14 +31,20 @@ impl<'a> Lines<'a> {
 
     /// The events that follow have this tag.
     pub(crate) fn start_frame(&mut self, tag: &Tag) {
-        tag.as_str().clone_into(&mut self.tag);
+        self.tag.clear();
+        // A tag comes from the sender; it must not end the line.
+        let letters = tag
+            .as_str()
+            .chars()
+            .map(|letter| if letter.is_control() { '_' } else { letter });
+        self.tag.extend(letters);
         if self.config.format == Format::Json {
             let mut lead = Lead::new();
             if self.config.include_time_key {
                 lead = lead.time(&self.config.time_key);
             }
             if self.config.include_tag_key {
-                lead = lead.string(&self.config.tag_key, &self.tag);
+                lead = lead.string(&self.config.tag_key, tag.as_str());
             }
             self.lead = lead;
         }

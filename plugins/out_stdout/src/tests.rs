@@ -91,6 +91,20 @@ async fn only_live_records_of_all_frames_are_written() {
 }
 
 #[tokio::test]
+async fn a_tag_cannot_end_the_line() {
+    let frames = [event_frame("a\nb", Time::default(), &json!({}))];
+    let (_, text) = print(json!({ "timezone": "UTC" }), &frames, None).await;
+    assert_eq!(text, "1970-01-01 00:00:00.000000000 +0000 a_b: {}\n");
+    let (_, text) = print(
+        json!({ "format": "json", "include_time_key": false }),
+        &frames,
+        None,
+    )
+    .await;
+    assert_eq!(text, "{\"tag\":\"a\\nb\"}\n");
+}
+
+#[tokio::test]
 async fn a_broken_pipe_is_tried_again() {
     struct Broken;
     impl Write for Broken {

@@ -36,10 +36,10 @@ pub(super) fn compile(
         let (Some(place), Some(value)) = (place, value) else {
             continue;
         };
-        let may_deepen = match (&place, &value) {
-            (_, Value::List(_) | Value::Table(_)) | (Place::Path(_), Value::Field(..)) => true,
-            _ => false,
-        };
+        let may_deepen = matches!(
+            (&place, &value),
+            (_, Value::List(_) | Value::Table(_)) | (Place::Path(_), Value::Field(..))
+        );
         let assignment = Assignment {
             place,
             value,

@@ -119,8 +119,11 @@ impl Rotation {
         for path in found.over {
             match appender.while_quiet(&path, || self.set_aside(&path)) {
                 Some(Ok(aside)) => found.aside.push(aside),
-                Some(Err(error)) => result = result.and(Err(error)),
-                None => {}
+                Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                    result = result.and(Err(error));
+                }
+                // Moved away by somebody else, or still to be cut back.
+                Some(Err(_)) | None => {}
             }
         }
         for path in found.aside {
@@ -159,9 +162,8 @@ impl Rotation {
                 let (path, kind) = (format!("{folder}{name}"), entry.file_type()?);
                 if kind.is_dir() && depth < DEPTH_MAX {
                     folders.push((format!("{path}/"), depth + 1));
-                } else if !kind.is_file() {
-                    continue;
-                } else if let Some(aside) = Aside::parse(Path::new(&path)) {
+                } else if let (true, Some(aside)) = (kind.is_file(), Aside::parse(Path::new(&path)))
+                {
                     if aside
                         .original()
                         .to_str()
@@ -169,7 +171,7 @@ impl Rotation {
                     {
                         found.aside.push(path.into());
                     }
-                } else if is_over(&path, quiet_for(&entry, now)) {
+                } else if kind.is_file() && is_over(&path, quiet_for(&entry, now)) {
                     found.over.push(path.into());
                 }
             }
