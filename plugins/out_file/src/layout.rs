@@ -9,11 +9,12 @@ use sdk::{
 };
 
 use crate::{
-    Compress, Config, Format, Inner,
+    Compress, Config, Format,
     append::{Appender, Permissions},
     location::Location,
     rotate::{RESERVED_ENDINGS, Rotation},
     symlink::Symlink,
+    write::Files,
 };
 
 /// The parameters that make a line, and those that were checked with them.
@@ -67,14 +68,14 @@ impl Layout {
     }
 
     /// Puts the parts together.
-    pub(crate) fn assemble(self, config: &Config) -> Inner {
+    pub(crate) fn assemble(self, config: &Config) -> Files {
         let endings: &[&str] = match config.compress {
             Compress::Gzip => &RESERVED_ENDINGS,
             Compress::Text => &[],
         };
         let zone = config.timezone.clone();
         let location = Location::new(self.template.clone(), zone, &self.hostname, endings);
-        Inner {
+        Files {
             rotation: Rotation::new(config, location.base(), self.permissions),
             appender: Appender::new(config.sync, self.permissions),
             symlink: config.symlink_path.as_deref().map(Symlink::new),

@@ -8,6 +8,7 @@ mod rotate;
 mod symlink;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{
     io,
@@ -23,19 +24,15 @@ use sdk::{
     Fut, RunError,
     clock::Clock,
     config::{self, ConfigErrors, Interval, Size, Zone},
-    output::{Bitmap, ChunkView, Failure, FailureKind, Frame, Outcome, Output, Verdict},
+    output::{ChunkView, Failure, FailureKind, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
     stop::Stop,
 };
 use serde::Deserialize;
 use tokio::{sync::Notify, task::spawn_blocking};
 
-use append::Appender;
 use layout::Layout;
-use lines::{Lines, Portion};
-use location::Location;
-use rotate::Rotation;
-use symlink::Symlink;
+use write::Files;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -147,21 +144,11 @@ const SWEEP_EVERY_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct File {
-    inner: Arc<Inner>,
+    files: Arc<Files>,
     clock: Clock,
     sweep_every: Duration,
     /// Told when a file was set aside to be compressed.
     set_aside: Arc<Notify>,
-}
-
-/// What the blocking threads share.
-#[derive(Debug)]
-struct Inner {
-    layout: Layout,
-    location: Location,
-    appender: Appender,
-    rotation: Rotation,
-    symlink: Option<Symlink>,
 }
 
 fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
@@ -179,20 +166,20 @@ impl File {
                 .0
                 .clamp(SWEEP_EVERY_MIN, SWEEP_EVERY_MAX),
             set_aside: Arc::new(Notify::new()),
-            inner: Arc::new(layout.assemble(config)),
+            files: Arc::new(layout.assemble(config)),
         })
     }
 
     /// Compresses what is over until asked to stop.
     async fn sweep_until(&self, stop: &Stop) {
-        if !self.inner.rotation.compresses() {
+        if !self.files.rotation.compresses() {
             return stop.stopped().await;
         }
         loop {
             let cancelled = Arc::new(AtomicBool::new(false));
-            let (inner, now) = (Arc::clone(&self.inner), self.clock.now());
+            let (files, now) = (Arc::clone(&self.files), self.clock.now());
             let cancel = Arc::clone(&cancelled);
-            let sweep = spawn_blocking(move || inner.rotation.sweep(&inner.appender, now, &cancel));
+            let sweep = spawn_blocking(move || files.rotation.sweep(&files.appender, now, &cancel));
             tokio::pin!(sweep);
             tokio::select! {
                 done = &mut sweep => report(done),
@@ -216,92 +203,12 @@ fn report(done: Result<io::Result<()>, tokio::task::JoinError>) {
     }
 }
 
-impl Inner {
-    /// Writes the live records, one file after the other.
-    fn write(&self, frames: &[Frame], live: Option<&Bitmap>) -> (Outcome, bool) {
-        let chunk = ChunkView {
-            buffer: 0,
-            frames,
-            live,
-            attempt: 0,
-        };
-        let Lines {
-            portions,
-            mut except,
-        } = lines::gather(&self.layout, &self.location, chunk);
-        let (mut written, mut set_aside) = (0, false);
-        let mut failure = None;
-        for portion in portions
-            .into_iter()
-            .filter(|portion| !portion.records.is_empty())
-        {
-            match self
-                .appender
-                .append(&portion.path, &portion.text, &self.rotation)
-            {
-                Ok(rotated) => {
-                    written += 1;
-                    set_aside |= rotated;
-                    self.link(&portion);
-                }
-                Err(error) => {
-                    let verdict = verdict(&portion, &error, &mut failure);
-                    except.extend(
-                        portion
-                            .records
-                            .iter()
-                            .map(|index| (*index, verdict.clone())),
-                    );
-                }
-            }
-        }
-        let outcome = match failure {
-            Some(failure)
-                if written == 0
-                    && except
-                        .iter()
-                        .all(|(_, verdict)| matches!(verdict, Verdict::Retry(..))) =>
-            {
-                Outcome::RetryChunk(None, failure)
-            }
-            _ if except.is_empty() => Outcome::Delivered,
-            _ => {
-                except.sort_unstable_by_key(|(index, _)| *index);
-                Outcome::Except(except)
-            }
-        };
-        (outcome, set_aside)
-    }
-
-    fn link(&self, portion: &Portion) {
-        if let Some(symlink) = &self.symlink
-            && let Err(error) = symlink.lead_to(&portion.path, portion.newest)
-        {
-            tracing::warn!(%error, link = %symlink.path().display(), "the symbolic link could not be set");
-        }
-    }
-}
-
-/// What a failed write means for its records. A name that no file can have will not get better.
-fn verdict(portion: &Portion, error: &io::Error, failure: &mut Option<Failure>) -> Verdict {
-    let message = format!("{}: {error}", portion.path.display());
-    if matches!(
-        error.kind(),
-        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput
-    ) {
-        return Verdict::Reject(Failure::new(FailureKind::Rejected, message));
-    }
-    let io = Failure::new(FailureKind::Io, message);
-    failure.get_or_insert(io.clone());
-    Verdict::Retry(None, io)
-}
-
 impl Output for File {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(async move {
-            let inner = Arc::clone(&self.inner);
+            let files = Arc::clone(&self.files);
             let (frames, live) = (chunk.frames.to_vec(), chunk.live.cloned());
-            let done = spawn_blocking(move || inner.write(&frames, live.as_ref())).await;
+            let done = spawn_blocking(move || files.write(&frames, live.as_ref())).await;
             match done {
                 Ok((outcome, set_aside)) => {
                     if set_aside {

@@ -9,6 +9,7 @@ use std::{
 use sdk::{
     event::{Tag, Time, write_event},
     msgpack::write,
+    output::{Bitmap, Frame, Verdict},
     stop::Stopper,
     testing::frame,
 };

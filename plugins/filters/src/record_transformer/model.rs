@@ -2,12 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// What Fluentd makes of `record`: `reform` and then the deletion of keys.
-pub(super) fn transform(
-    params: &Value,
-    tag: &str,
-    record: &Map<String, Value>,
-) -> Map<String, Value> {
+/// What Fluentd makes of `record`: its `reform` and then the deletion of keys.
+pub(super) fn reform(params: &Value, tag: &str, record: &Map<String, Value>) -> Map<String, Value> {
     let flag = |name: &str, default: bool| params[name].as_bool().unwrap_or(default);
     let names = |name: &str| -> Vec<String> {
         let list = params[name].as_array().cloned().unwrap_or_default();

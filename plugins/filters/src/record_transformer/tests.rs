@@ -7,7 +7,7 @@ use sdk::{
 };
 use serde_json::json;
 
-use super::{model::transform, *};
+use super::{model::reform, *};
 
 fn run(params: Value, input: &[Value]) -> Applied {
     apply(
@@ -308,7 +308,7 @@ proptest! {
         if renew {
             params["keep_keys"] = json!(keep);
         }
-        let expected: Vec<Value> = input.iter().map(|record| transform(&params, "one.two.three", record).into()).collect();
+        let expected: Vec<Value> = input.iter().map(|record| reform(&params, "one.two.three", record).into()).collect();
         let input: Vec<Value> = input.into_iter().map(Value::from).collect();
         let applied = run(params, &input);
         prop_assert_eq!(records(&applied.batch.events), expected);
