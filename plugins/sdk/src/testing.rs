@@ -95,7 +95,7 @@ pub fn apply(filter: Arc<dyn Filter>, tag: &str, input: &[Value]) -> Applied {
     Chain::new(vec![filter]).apply(batch(tag, input))
 }
 
-/// Collects every batch and meets its obligation at once.
+/// Collects every batch, meets its obligation and gives its memory back at once.
 #[derive(Debug, Clone, Default)]
 pub struct Collector(Arc<Mutex<Vec<Batch>>>);
 
@@ -124,7 +124,8 @@ impl Collector {
 impl Emit for Collector {
     fn emit(&self, batch: Batch) -> Fut<'_, Result<(), EmitError>> {
         let mut kept = batch.clone();
-        kept.due = Obligation::nobody();
+        std::mem::replace(&mut kept.due, Obligation::nobody()).meet();
+        kept.permit = None;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

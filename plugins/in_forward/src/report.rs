@@ -1,0 +1,182 @@
+//! What the operator sees of the connections: counters, and log lines that come seldom.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use forward_protocol::{Flaw, Flaws};
+use sdk::{
+    input::InputCx,
+    metrics::{Counter, Gauge},
+};
+use tokio::time::Instant;
+
+/// Least time between two log lines for the same reason.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Counters and the log of one source.
+#[derive(Debug)]
+pub(crate) struct Report {
+    source: Arc<str>,
+    cx: InputCx,
+    flaws: Vec<(Flaw, Counter)>,
+    strays: Counter,
+    /// Connections that are open.
+    open: Gauge,
+    accepted: Counter,
+    acks: Counter,
+    acks_dropped: Counter,
+    said: Mutex<HashMap<&'static str, Said>>,
+}
+
+/// When a reason was logged, and how often it was not since.
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    unsaid: u64,
+}
+
+/// A connection that is open, for the gauge.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Report {
+    /// For the source of this context.
+    pub(crate) fn new(cx: &InputCx) -> Self {
+        let counter = |name, help| cx.metrics.counter(name, help, &[("direction", "in")]);
+        Self {
+            source: Arc::clone(&cx.id),
+            flaws: Flaw::ALL
+                .into_iter()
+                .map(|flaw| (flaw, cx.invalid_records(flaw.reason())))
+                .collect(),
+            strays: cx.invalid_records("no_message"),
+            open: cx.metrics.gauge(
+                "forward_connections",
+                "Open connections",
+                &[("direction", "in")],
+            ),
+            accepted: counter(
+                "forward_connections_accepted",
+                "Connections that were accepted",
+            ),
+            acks: counter("forward_acks", "Acknowledgements sent"),
+            acks_dropped: counter(
+                "forward_acks_dropped",
+                "Acknowledgements not sent because the sender reads none",
+            ),
+            said: Mutex::default(),
+            cx: cx.clone(),
+        }
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn accepted(&self) -> OpenConnection {
+        self.accepted.inc();
+        self.open.inc();
+        OpenConnection(self.open.clone())
+    }
+
+    /// A connection ended. `reason` is from a closed list.
+    pub(crate) fn closed(&self, reason: &'static str) {
+        let labels = [("direction", "in"), ("reason", reason)];
+        let help = "Connections that ended, by what ended them";
+        self.cx
+            .metrics
+            .counter("forward_connections_closed", help, &labels)
+            .inc();
+    }
+
+    /// An acknowledgement was sent.
+    pub(crate) fn ack(&self) {
+        self.acks.inc();
+    }
+
+    /// An acknowledgement was not sent, since too many wait to be read by the sender.
+    pub(crate) fn ack_dropped(&self, peer: &dyn fmt::Display) {
+        self.acks_dropped.inc();
+        self.warn(
+            "acks_dropped",
+            peer,
+            &"the sender reads no acknowledgements: some are not sent to it",
+        );
+    }
+
+    /// Events of a message were dropped.
+    pub(crate) fn flaws(&self, flaws: &Flaws, peer: &dyn fmt::Display) {
+        for (flaw, counter) in &self.flaws {
+            let count = flaws.of(*flaw);
+            if count > 0 {
+                counter.inc_by(count.into());
+                let text = format!(
+                    "{count} invalid event(s) of a message were dropped: {}",
+                    flaw.reason()
+                );
+                self.warn(flaw.reason(), peer, &text);
+            }
+        }
+    }
+
+    /// A value was no message.
+    pub(crate) fn stray(&self, peer: &dyn fmt::Display) {
+        self.strays.inc();
+        self.warn(
+            "no_message",
+            peer,
+            &"a value that is no message was passed over",
+        );
+    }
+
+    /// A connection cannot go on: undecodable input, counted by reason.
+    pub(crate) fn undecodable(
+        &self,
+        reason: &'static str,
+        peer: &dyn fmt::Display,
+        error: &dyn fmt::Display,
+    ) {
+        self.cx.invalid_records(reason).inc();
+        self.warn(reason, peer, error);
+    }
+
+    /// Logs, but not more often than every few seconds for each reason.
+    pub(crate) fn warn(
+        &self,
+        reason: &'static str,
+        peer: &dyn fmt::Display,
+        text: &dyn fmt::Display,
+    ) {
+        if let Some(unsaid) = self.may_say(reason) {
+            let source = &*self.source;
+            tracing::warn!(source, %peer, reason, unsaid, "{text}");
+        }
+    }
+
+    /// How often this reason was not said since it was last said; `None` when it was said just now.
+    fn may_say(&self, reason: &'static str) -> Option<u64> {
+        let now = Instant::now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match said.get_mut(reason) {
+            Some(last) if now.duration_since(last.at) < QUIET => {
+                last.unsaid += 1;
+                None
+            }
+            Some(last) => {
+                last.at = now;
+                Some(std::mem::take(&mut last.unsaid))
+            }
+            None => {
+                said.insert(reason, Said { at: now, unsaid: 0 });
+                Some(0)
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests over real sockets on the loopback.
+
+mod bad;
+mod flow;
+mod kit;
+mod memory;
+mod parameters;

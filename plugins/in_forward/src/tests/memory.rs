@@ -1,0 +1,179 @@
+//! Large messages in pieces, and the budget that no circle of waiting connections can exhaust.
+
+use std::sync::Arc;
+
+use sdk::{
+    budget::Budget,
+    input::{InputCx, Ready},
+    testing::{Collector, Keeper},
+};
+use serde_json::json;
+use tokio::sync::Barrier;
+
+use super::kit::*;
+
+/// Starts with pieces of at most `part_bytes` and this budget.
+async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {
+    let with_budget = |ready| InputCx {
+        budget: budget.clone(),
+        ..cx(ready)
+    };
+    Running::start_with(
+        json!({}),
+        |settings| settings.limits.part_bytes = part_bytes,
+        with_budget,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_large_message_comes_in_pieces_that_belong_together() {
+    let (budget, collector) = (Budget::new(16 << 20), Collector::default());
+    let running = start(1 << 20, &budget, |ready| collector.cx(ready)).await;
+    let mut client = Client::connect(&running).await;
+    let blob = numbered(0, 4_000_000);
+    assert!(blob.len() > 40 << 20);
+    client.send(&packed("t", &blob, Some("big"))).await;
+    client.expect(ack("big")).await;
+    client
+        .send(&packed("t", &numbered(0, 1), Some("small")))
+        .await;
+    client.expect(ack("small")).await;
+    let mut batches = collector.batches();
+    assert!(
+        batches.pop().unwrap().piece.is_none(),
+        "the small one is whole"
+    );
+    assert!(batches.len() > 40, "{} pieces", batches.len());
+    let pieces: Vec<_> = batches
+        .iter()
+        .map(|batch| batch.piece.clone().expect("a piece"))
+        .collect();
+    assert!(pieces.iter().all(|piece| piece.group == pieces[0].group));
+    let (last, earlier) = pieces.split_last().unwrap();
+    assert!(last.last && earlier.iter().all(|piece| !piece.last));
+    let (last, earlier) = batches.split_last().unwrap();
+    assert!(earlier.iter().all(|batch| batch.origin.is_none()));
+    let origin = last.origin.as_ref().expect("the last piece has the id");
+    assert_eq!(
+        (origin.chunk.as_ref(), origin.first),
+        (b"big".as_slice(), 4_000_000 - last.count)
+    );
+    assert!(batches.iter().all(|batch| batch.events.len() <= 1 << 20));
+    let events: Vec<u8> = batches
+        .iter()
+        .flat_map(|batch| batch.events.to_vec())
+        .collect();
+    assert!(events == blob, "every byte in order");
+    running.end().await;
+    assert_eq!(budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_large_message_that_breaks_off_gives_its_group_up() {
+    let (budget, keeper) = (Budget::new(16 << 20), Keeper::default());
+    let running = start(64 << 10, &budget, |ready| keeper.cx(ready)).await;
+    let mut client = Client::connect(&running).await;
+    let message = packed("t", &numbered(0, 100_000), Some("a"));
+    client.send(&message[..message.len() / 2]).await;
+    let piece = eventually("a piece", || keeper.take()).await;
+    let group = Arc::downgrade(&piece.piece.as_ref().unwrap().group);
+    drop(client);
+    drop(piece);
+    eventually("the connection is closed", || {
+        (running.metric("weir_forward_connections{direction=\"in\"}") == 0).then_some(())
+    })
+    .await;
+    while let Some(piece) = keeper.take() {
+        assert!(!piece.piece.unwrap().last);
+    }
+    assert!(group.upgrade().is_none(), "somebody still holds the group");
+    assert_eq!(budget.used_bytes(), 0);
+    running.end().await;
+}
+
+/// Each of these connections holds a part of a message, and together they want more than there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_do_not_wait_for_each_other_in_a_circle() {
+    const CLIENTS: usize = 12;
+    let (budget, collector) = (Budget::new(1 << 20), Collector::default());
+    let running = start(8 << 20, &budget, |ready| collector.cx(ready)).await;
+    let halfway = Arc::new(Barrier::new(CLIENTS));
+    let message = packed("t", &numbered(0, 60_000), Some("a"));
+    assert!(message.len() > 600 << 10);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let (mut client, halfway, message) = (
+            Client::connect(&running).await,
+            Arc::clone(&halfway),
+            message.clone(),
+        );
+        clients.push(tokio::spawn(async move {
+            let (front, back) = message.split_at(300 << 10);
+            client.send(front).await;
+            halfway.wait().await;
+            client.send(back).await;
+            client.expect(ack("a")).await;
+        }));
+    }
+    for client in clients {
+        within("every client is answered", client).await.unwrap();
+    }
+    assert_eq!(collector.batches().len(), CLIENTS);
+    running.end().await;
+    assert_eq!(budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_receipt_counts_against_the_budget() {
+    let (budget, keeper) = (Budget::new(1 << 20), Keeper::default());
+    let running = start(8 << 20, &budget, |ready| keeper.cx(ready)).await;
+    let mut client = Client::connect(&running).await;
+    let blob = numbered(0, 10_000);
+    client.send(&packed("t", &blob, Some("a"))).await;
+    let batch = eventually("the batch", || keeper.take()).await;
+    assert!(
+        budget.used_bytes() >= blob.len(),
+        "{} of {}",
+        budget.used_bytes(),
+        blob.len()
+    );
+    let (due, permit) = (batch.due, batch.permit);
+    drop(permit);
+    due.meet();
+    client.expect(ack("a")).await;
+    assert_eq!(budget.used_bytes(), 0);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn nothing_more_is_read_while_too_much_waits() {
+    let (budget, keeper) = (Budget::new(1 << 20), Keeper::default());
+    let running = start(8 << 20, &budget, |ready| keeper.cx(ready)).await;
+    let mut client = Client::connect(&running).await;
+    let message = packed("t", &numbered(0, 10_000), None);
+    let sending = tokio::spawn(async move {
+        for _ in 0..100 {
+            client.send(&message).await;
+        }
+        client
+    });
+    eventually("two messages are taken", || {
+        (keeper.waiting() >= 2).then_some(())
+    })
+    .await;
+    let share = (1 << 20) / 4 / numbered(0, 10_000).len() + 2;
+    for taken in 0..100 {
+        assert!(
+            keeper.waiting() <= share,
+            "{} messages wait",
+            keeper.waiting()
+        );
+        let batch = eventually("the next message", || keeper.take()).await;
+        drop(batch.permit);
+        batch.due.meet();
+        assert_eq!(batch.count, 10_000, "message {taken}");
+    }
+    drop(sending.await.unwrap());
+    running.end().await;
+}
