@@ -4,6 +4,8 @@ mod compile;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod raw;
+#[cfg(test)]
 mod tests;
 mod value;
 

@@ -27,9 +27,6 @@ use shape::{Shape, Span};
 /// Endings of names that have a meaning here.
 pub(crate) const RESERVED_ENDINGS: [&str; 3] = [".gz", ".rotating", ".tmp"];
 
-/// Deepest folder below the literal one that is searched.
-const DEPTH_MAX: usize = 16;
-
 /// The rules of rotation.
 #[derive(Debug)]
 pub(crate) struct Rotation {
@@ -147,6 +144,7 @@ impl Rotation {
                 && !current.is_match(path)
                 && quiet >= self.wait
         };
+        let depth_max = self.shape.depth_below(self.base.len());
         let mut folders = vec![(self.base.clone(), 0)];
         while let Some((folder, depth)) = folders.pop() {
             let listed = fs::read_dir(if folder.is_empty() { "." } else { &folder });
@@ -160,7 +158,7 @@ impl Rotation {
                     continue;
                 };
                 let (path, kind) = (format!("{folder}{name}"), entry.file_type()?);
-                if kind.is_dir() && depth < DEPTH_MAX {
+                if kind.is_dir() && depth < depth_max {
                     folders.push((format!("{path}/"), depth + 1));
                 } else if let (true, Some(aside)) = (kind.is_file(), Aside::parse(Path::new(&path)))
                 {

@@ -52,6 +52,20 @@ impl Shape {
             .any(|part| part.replace("%%", "").contains('%'))
     }
 
+    /// How many folders may stand between the first `base_len` bytes of a name and its last part.
+    pub(super) fn depth_below(&self, base_len: usize) -> usize {
+        let zoned = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+        let filled = self
+            .parts
+            .iter()
+            .map(|part| strtime::format(part, &zoned).unwrap_or_default());
+        let name: String = filled.collect();
+        name.get(base_len..)
+            .unwrap_or_default()
+            .matches('/')
+            .count()
+    }
+
     /// The names that events of this time have.
     pub(super) fn names(&self, span: Span) -> Names {
         let parts: Vec<_> = match span {
@@ -127,6 +141,14 @@ mod tests {
         );
         check("d/%A_%3f.log", "d/Friday_000.log", true, true);
         check("d/%A_%3f.log", "d/Monday_000.log", true, false);
+    }
+
+    #[test]
+    fn the_depth_is_that_of_the_path() {
+        let depth = |path: &str, base: &str| Shape::new(path).depth_below(base.len());
+        assert_eq!(depth("%Y.log", ""), 0);
+        assert_eq!(depth("/var/log/%Y/${tag}/x.log", "/var/log/"), 2);
+        assert_eq!(depth("d/%D.log", "d/"), 2);
     }
 
     #[test]

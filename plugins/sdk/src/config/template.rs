@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     event::{FieldPath, Fields, RawEvent, Tag, Time},
     json,
-    msgpack::{RawValue, write_text},
+    msgpack::{RawValue, Token, write_text},
 };
 
 /// What a template reads from an event.
@@ -47,8 +47,8 @@ impl EventView for (&Tag, RawEvent<'_>) {
 /// Compiled text with placeholders.
 ///
 /// `${tag}`, `${tag_parts[N]}`, `${tag_prefix[N]}`, `${tag_suffix[N]}` (N may be negative, from the end),
-/// `${record.a.b}` and `${record["a"]["b"]}`, `${time}`, `${hostname}`; `:-text` before the brace gives what
-/// stands for a missing value. `%Y`, `%m` and so on are filled in by [`Template::render_time`] only.
+/// `${record.a.b}` and `${record["a"]["b"]}` (a list or table is its JSON), `${time}`, `${hostname}`; `:-text` before
+/// the brace gives what stands for a missing value. `%Y`, `%m` and so on are filled in by [`Template::render_time`] only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     segments: Vec<Segment>,
@@ -276,11 +276,17 @@ impl Source {
                 let start = start.map_or(tag.len(), |dot| dot.map_or(0, |(at, _)| at + 1));
                 push(tag.get(start..).unwrap_or_default(), out);
             }
-            Self::Record(path) => {
-                if let Some(value) = event.field(path) {
+            Self::Record(path) => match event.field(path) {
+                Some(value) if matches!(value.token(), Token::Array(_) | Token::Map(_)) => {
+                    let mut text = Vec::new();
+                    json::write_value(&mut text, value);
+                    push(&String::from_utf8_lossy(&text), out);
+                }
+                Some(value) => {
                     let _infallible = write_text(value, out);
                 }
-            }
+                None => {}
+            },
             Self::Time => {
                 let mut text = Vec::new();
                 json::write_time(&mut text, event.time());
@@ -416,6 +422,7 @@ mod tests {
             "${record[\"a\"][\"b\"]} ${record.s}@${hostname}",
             "1.5 x@host",
         );
+        check("${record.a}", "{\"b\":1.5}");
         check("${time}", "1970-01-01T00:00:00.000000000Z");
     }
 
