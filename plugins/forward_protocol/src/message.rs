@@ -39,7 +39,8 @@ pub struct Part {
     pub entries: EntryStream,
 }
 
-/// A message that ended.
+/// A message that ended. Messages of one event each that came together, with one tag and without a chunk, are
+/// handed out as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its tag; `None` when it had none that can be used, and then there are no entries.
@@ -146,6 +147,13 @@ impl Flaws {
     pub(crate) fn add(&mut self, flaw: Flaw, count: u32) {
         if let Some(sum) = self.0.get_mut(flaw as usize) {
             *sum = sum.saturating_add(count);
+        }
+    }
+
+    /// Counts what `other` counts, too.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        for flaw in Flaw::ALL {
+            self.add(flaw, other.of(flaw));
         }
     }
 

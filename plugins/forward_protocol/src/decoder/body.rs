@@ -34,6 +34,7 @@ impl Decoder {
         };
         self.state = match kind {
             Kind::Nil | Kind::Other => {
+                self.frame.is_single = true;
                 self.state = State::Single;
                 return Ok(Flow::On);
             }

@@ -178,14 +178,18 @@ impl Decoder {
         }
         self.state = State::Root;
         let frame = std::mem::take(&mut self.frame);
-        Ok(Flow::Out(Step::Message(Message {
+        let message = Message {
             tag: frame.tag,
             entries: frame.entries,
             parts: frame.parts,
             chunk: frame.options.chunk,
             flaws: frame.flaws,
             wire_bytes: frame.wire_bytes,
-        })))
+        };
+        if frame.is_single && message.chunk.is_none() {
+            return Ok(self.merge(message));
+        }
+        Ok(Flow::Out(Step::Message(message)))
     }
 
     /// The end of the first `count` values in the buffer, once they are complete.

@@ -2,12 +2,14 @@
 
 mod body;
 mod framing;
+mod merge;
 
 use bytes::BytesMut;
+use merge::Merged;
 use sdk::{clock::Clock, event::Tag};
 
 use crate::{
-    EntryStream, Flaws, Limits, ProtocolError, Step,
+    EntryStream, Flaws, Limits, Message, ProtocolError, Step,
     inflate::Inflater,
     judge::ReceiptTime,
     option::Options,
@@ -47,6 +49,10 @@ pub struct Decoder {
     /// Values since the last message that were none.
     strays: u32,
     failed: Option<ProtocolError>,
+    /// Small messages that wait for more of their kind, as long as there are bytes.
+    merged: Option<Merged>,
+    /// What comes behind them.
+    next: Option<Step>,
 }
 
 /// What comes next.
@@ -106,6 +112,8 @@ struct Frame {
     tag: Option<Tag>,
     /// Bytes that were taken of it so far.
     wire_bytes: usize,
+    /// It is in Message mode.
+    is_single: bool,
     /// The codec, if it has packed entries and they are not empty.
     codec: Option<Codec>,
     /// Its entries, or those since the last part, once they are done.
@@ -123,6 +131,8 @@ enum Flow {
     Read,
     /// It has something for the caller.
     Out(Step),
+    /// It has something for the caller that came before what it gathers now.
+    Before(Message),
 }
 
 impl Decoder {
@@ -142,6 +152,8 @@ impl Decoder {
             is_fresh: true,
             strays: 0,
             failed: None,
+            merged: None,
+            next: None,
         }
     }
 
@@ -185,7 +197,8 @@ impl Decoder {
             State::Inflate(inflating) => inflating.plain.len(),
             _ => 0,
         };
-        self.buf.len() + plain + self.sieve.moved_bytes()
+        let merged = self.merged.as_ref().map_or(0, Merged::held_bytes);
+        self.buf.len() + plain + self.sieve.moved_bytes() + merged
     }
 
     /// Whether it stands between two messages and holds nothing.
@@ -210,20 +223,28 @@ impl Decoder {
     /// # Errors
     /// [`ProtocolError`]: the connection cannot go on.
     pub fn poll(&mut self) -> Result<Step, ProtocolError> {
+        if let Some(step) = self.next.take() {
+            return Ok(step);
+        }
         if let Some(error) = self.failed {
             return Err(error);
         }
-        loop {
+        let step = loop {
             match self.advance() {
                 Ok(Flow::On) => {}
-                Ok(Flow::Read) => return self.check_length().map(|()| Step::Read),
-                Ok(Flow::Out(step)) => return Ok(step),
-                Err(error) => {
-                    self.failed = Some(error);
-                    return Err(error);
-                }
+                Ok(Flow::Before(message)) => return Ok(Step::Message(message)),
+                Ok(Flow::Read) => break self.check_length().map(|()| Step::Read),
+                Ok(Flow::Out(step)) => break Ok(step),
+                Err(error) => break Err(error),
             }
-        }
+        };
+        self.failed = step.as_ref().err().copied();
+        let Some(merged) = self.merged.take() else {
+            return step;
+        };
+        // What was gathered came before the step or the error.
+        self.next = step.ok().filter(|step| !matches!(step, Step::Read));
+        Ok(Step::Message(merged.into_message()))
     }
 
     fn advance(&mut self) -> Result<Flow, ProtocolError> {
@@ -242,12 +263,10 @@ impl Decoder {
     }
 
     /// Everything that is held for want of more belongs to the message at hand.
-    fn check_length(&mut self) -> Result<(), ProtocolError> {
+    fn check_length(&self) -> Result<(), ProtocolError> {
         let limit_bytes = self.limits.message_bytes;
         if self.frame.wire_bytes.saturating_add(self.buf.len()) > limit_bytes {
-            let error = ProtocolError::TooLarge { limit_bytes };
-            self.failed = Some(error);
-            return Err(error);
+            return Err(ProtocolError::TooLarge { limit_bytes });
         }
         Ok(())
     }

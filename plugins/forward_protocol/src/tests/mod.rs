@@ -99,6 +99,32 @@ fn ended(mut seen: Seen, message: &Message) -> Seen {
     seen
 }
 
+/// Comparable however small messages were gathered: neighbours without acknowledgement and with one tag are joined.
+fn gathered(mut outcome: Outcome) -> Outcome {
+    let mut all: Vec<Seen> = Vec::new();
+    for seen in std::mem::take(&mut outcome.seen) {
+        match all
+            .last_mut()
+            .filter(|last| last.tag == seen.tag && last.ack.is_none() && seen.ack.is_none())
+        {
+            Some(last) => {
+                last.events.extend(seen.events);
+                last.parts += seen.parts;
+                for (reason, count) in seen.flaws {
+                    match last.flaws.iter_mut().find(|(known, _)| *known == reason) {
+                        Some((_, sum)) => *sum += count,
+                        None => last.flaws.push((reason, count)),
+                    }
+                }
+                last.flaws.sort();
+            }
+            None => all.push(seen),
+        }
+    }
+    outcome.seen = all;
+    outcome
+}
+
 fn events(stream: &[u8], count: u32) -> Vec<String> {
     let show = |value: RawValue<'_>| sdk::testing::to_json(value).to_string();
     let all: Vec<String> = Entries::new(stream)

@@ -139,8 +139,8 @@ proptest! {
         bytes in vec(prop_oneof![any::<u8>(), 0x80..0xa8_u8, 0xc0..0xe0_u8], 0..200),
         size in 1_usize..50,
     ) {
-        let whole = decode(small(), [bytes.as_slice()]);
-        let pieces = decode(small(), bytes.chunks(size));
+        let whole = gathered(decode(small(), [bytes.as_slice()]));
+        let pieces = gathered(decode(small(), bytes.chunks(size)));
         prop_assert_eq!(&whole.seen, &pieces.seen);
         prop_assert_eq!(whole.error, pieces.error);
     }
@@ -157,8 +157,8 @@ proptest! {
             let at = at.index(wire.len());
             wire[at] = byte;
         }
-        let whole = decode(Limits::default(), [wire.as_slice()]);
-        let pieces = decode(Limits::default(), wire.chunks(size));
+        let whole = gathered(decode(Limits::default(), [wire.as_slice()]));
+        let pieces = gathered(decode(Limits::default(), wire.chunks(size)));
         prop_assert_eq!(&whole.seen, &pieces.seen);
         // How much comes out before the decompressor sees the damage depends on how much it is given.
         if let Mode::Forward | Mode::Bin = mode {

@@ -72,20 +72,55 @@ fn every_vector_comes_to_what_is_written() {
 }
 
 #[test]
-fn many_small_messages_in_one_read() {
-    let bytes = unhex("93a174ce6553f10181a16d01").repeat(5_000);
+fn many_small_messages_in_one_read_go_on_as_few() {
+    let one = "93a174ce6553f10181a16d01";
+    let bytes = unhex(one).repeat(20_000);
     let outcome = decode(Limits::default(), [bytes.as_slice()]);
-    assert_eq!(
-        outcome
-            .seen
-            .iter()
-            .map(|seen| seen.events.len())
-            .sum::<usize>(),
-        5_000
-    );
+    let counts: Vec<usize> = outcome.seen.iter().map(|seen| seen.events.len()).collect();
+    // 64 KiB hold 6,553 entries of 10 bytes.
+    assert_eq!(counts, [6_553, 6_553, 6_553, 341]);
     let mut events = outcome.seen.iter().flat_map(|seen| &seen.events);
     assert!(events.all(|event| event == r#"1700000001.000000000 {"m":1}"#));
     assert!(outcome.is_clean);
+}
+
+#[test]
+fn small_messages_are_gathered_only_beside_their_kind() {
+    let (plain, other, acked, forward) = (
+        "93a174ce6553f10181a16d01",
+        "93a175ce6553f10181a16d01",
+        "94a174ce6553f10181a16d0181a56368756e6b01",
+        "92a1749192ce6553f10181a16d01",
+    );
+    let bytes = unhex(
+        &[
+            plain, plain, acked, plain, other, other, forward, plain, plain, "07", plain, "c1",
+        ]
+        .concat(),
+    );
+    let outcome = decode(Limits::default(), [bytes.as_slice()]);
+    let of = |seen: &Seen| {
+        (
+            seen.tag.clone().unwrap(),
+            seen.events.len(),
+            seen.ack.is_some(),
+        )
+    };
+    let seen: Vec<_> = outcome.seen.iter().map(of).collect();
+    let expected = [
+        ("t", 2, false),
+        ("t", 1, true),
+        ("t", 1, false),
+        ("u", 2, false),
+        ("t", 1, false),
+        ("t", 2, false),
+        ("t", 1, false),
+    ];
+    assert_eq!(
+        seen,
+        expected.map(|(tag, count, acked)| (tag.to_owned(), count, acked))
+    );
+    assert!(outcome.error.is_some(), "the error comes last");
 }
 
 #[test]

@@ -29,9 +29,9 @@ fn address(params: Value) -> String {
 
 #[test]
 fn the_address_is_fluentds_by_default() {
-    assert_eq!(address(json!({})), "0.0.0:24224");
+    assert_eq!(address(json!({})), "0.0.0.0:24224");
     assert_eq!(address(json!({ "bind": "::1" })), "[::1]:24224");
-    assert_eq!(address(json!({ "port": 24225 })), "0.0.0:24225");
+    assert_eq!(address(json!({ "port": 24225 })), "0.0.0.0:24225");
     assert_eq!(address(json!({ "listen": "127.0.0.1:1" })), "127.0.0.1:1");
 }
 
