@@ -53,7 +53,7 @@ pub struct Message {
     pub chunk: Option<Chunk>,
     /// What was dropped of it.
     pub flaws: Flaws,
-    /// Its length on the wire, in bytes.
+    /// Its length on the wire, in bytes; that of the longest where several are handed out as one.
     pub wire_bytes: usize,
 }
 

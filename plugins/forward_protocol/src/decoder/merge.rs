@@ -45,7 +45,7 @@ impl Merged {
         self.entries.extend_from_slice(bytes);
         self.message.entries.count += count;
         self.message.flaws.add_all(flaws);
-        self.message.wire_bytes += wire_bytes;
+        self.message.wire_bytes = self.message.wire_bytes.max(*wire_bytes);
     }
 }
 

@@ -1,16 +1,23 @@
 //! Large messages in pieces, and the budget that no circle of waiting connections can exhaust.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sdk::{
     budget::Budget,
     input::{InputCx, Ready},
+    stop::{Stop, Stopper},
     testing::{Collector, Keeper},
 };
 use serde_json::json;
-use tokio::sync::Barrier;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    sync::Barrier,
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::kit::*;
+use crate::{connection::serve, intake::Source, report::Report, settings::Settings};
 
 /// Starts with pieces of at most `part_bytes` and this budget.
 async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {
@@ -176,4 +183,105 @@ async fn nothing_more_is_read_while_too_much_waits() {
     }
     drop(sending.await.unwrap());
     running.end().await;
+}
+
+/// Senders over pipes instead of sockets, so that time can be turned.
+struct Pipes {
+    source: Arc<Source>,
+    stopper: Stopper,
+    stop: Stop,
+}
+
+impl Pipes {
+    fn new(budget: &Budget, collector: &Collector) -> Self {
+        let cx = InputCx {
+            budget: budget.clone(),
+            ..collector.cx(Ready::new(|_| {}))
+        };
+        let settings = Settings::new(serde_json::from_value(json!({})).unwrap()).unwrap();
+        let (stopper, stop) = Stopper::new();
+        Self {
+            source: Arc::new(Source {
+                report: Report::new(&cx),
+                settings,
+                cx,
+            }),
+            stopper,
+            stop,
+        }
+    }
+
+    fn connect(&self) -> (DuplexStream, JoinHandle<()>) {
+        let (client, server) = tokio::io::duplex(64 << 10);
+        let (source, stop) = (Arc::clone(&self.source), self.stop.clone());
+        (
+            client,
+            tokio::spawn(async move { serve(server, &"a pipe", &source, stop).await }),
+        )
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_sender_does_not_keep_the_spare() {
+    let (budget, collector) = (Budget::new(1 << 20), Collector::default());
+    let pipes = Pipes::new(&budget, &collector);
+    let all = budget.take(usize::MAX).await;
+    let message = packed("t", &numbered(0, 60_000), Some("a"));
+    let (mut stalled, served) = pipes.connect();
+    stalled.write_all(&message[..200 << 10]).await.unwrap();
+    let (mut honest, _) = pipes.connect();
+    let begun = Instant::now();
+    let (mut reader, mut writer) = tokio::io::split(&mut honest);
+    let mut answer = vec![0; ack("a").len()];
+    let (sent, read) = tokio::join!(writer.write_all(&message), reader.read_exact(&mut answer));
+    sent.unwrap();
+    read.unwrap();
+    assert_eq!(answer, ack("a"));
+    let waited = begun.elapsed();
+    assert!(
+        (4..=8).contains(&waited.as_secs()),
+        "answered after {waited:?}"
+    );
+    served.await.unwrap();
+    drop((all, honest));
+    pipes.stopper.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dripping_sender_does_not_keep_the_spare() {
+    let (budget, collector) = (Budget::new(1 << 20), Collector::default());
+    let pipes = Pipes::new(&budget, &collector);
+    let all = budget.take(usize::MAX).await;
+    let message = packed("t", &numbered(0, 60_000), Some("a"));
+    let (mut dripping, served) = pipes.connect();
+    dripping.write_all(&message[..200 << 10]).await.unwrap();
+    let begun = Instant::now();
+    for byte in message[200 << 10..].chunks(1) {
+        if dripping.write_all(byte).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    served.await.unwrap();
+    let lasted = begun.elapsed();
+    assert!(
+        (29..=35).contains(&lasted.as_secs()),
+        "it lasted {lasted:?}"
+    );
+    drop(all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_pressure_a_slow_sender_is_heard_out() {
+    let (budget, collector) = (Budget::new(1 << 20), Collector::default());
+    let pipes = Pipes::new(&budget, &collector);
+    let message = packed("t", &numbered(0, 10), Some("a"));
+    let (mut slow, _) = pipes.connect();
+    for byte in message.chunks(1) {
+        slow.write_all(byte).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let mut answer = vec![0; ack("a").len()];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, ack("a"));
 }
