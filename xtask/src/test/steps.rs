@@ -160,7 +160,7 @@ fn test_targets(metadata: &Value) -> Vec<String> {
 
 fn black_box(root: &Path) -> Result<()> {
     let mut command = process::cargo();
-    command.args(["test", "--workspace", "--test", BLACK_BOX]);
+    command.args(["test", "--features", "defects", "--test", BLACK_BOX]);
     process::run(command.envs(SNAPSHOTS).current_dir(root))
 }
 

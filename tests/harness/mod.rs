@@ -1,0 +1,22 @@
+//! What the black-box tests share: the started router, senders, destinations, and waiting with a deadline.
+
+pub(crate) mod clients;
+pub(crate) mod forward;
+pub(crate) mod http;
+pub(crate) mod metrics;
+pub(crate) mod proxy;
+pub(crate) mod servers;
+pub(crate) mod wait;
+pub(crate) mod weir;
+
+pub(crate) use self::{
+    forward::Sender,
+    wait::{eventually, holds},
+    weir::Weir,
+};
+
+/// A port that was free a moment ago, for what must come back at the same place.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket").port()
+}

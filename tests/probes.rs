@@ -1,0 +1,149 @@
+//! Probes, failures that resume or stop, and the end of the process.
+
+use std::net::TcpListener;
+
+use crate::{
+    delivery::{SERVICE, TO_FILES},
+    harness::{Sender, eventually, forward, holds, http, proxy::Door, servers::Server, weir::Home},
+};
+
+#[test]
+fn ready_turns_503_when_the_buffer_is_full_and_back() {
+    let server = Server::elasticsearch();
+    let index = server.fresh_index("probes");
+    let mut door = Door::new(server.address());
+    let port = door.port();
+    let config = format!(
+        r#"{SERVICE}
+[[match]]
+id = "es"
+tag = "**"
+type = "elasticsearch"
+hosts = ["http://127.0.0.1:{port}"]
+index = "{index}"
+[match.buffer]
+chunk_limit_size = "64KiB"
+total_limit_size = "512KiB"
+retry_wait = "100ms"
+retry_max_interval = "200ms"
+"#
+    );
+    let home = Home::new(&config);
+    let weir = home.start();
+    let mut sender = Sender::connect(weir.listens("in"));
+    sender
+        .0
+        .set_write_timeout(Some(std::time::Duration::from_millis(500)))
+        .expect("a timeout");
+    let message = forward::packed("a", &forward::numbered(0, 500), None);
+    let full = |weir: &crate::harness::Weir| weir.probe("/readyz").0 == 503;
+    eventually("full", 30, || {
+        use std::io::Write as _;
+        // Once the buffer is full the router stops reading, and this write runs into its timeout.
+        drop(sender.0.write_all(&message));
+        full(&weir).then_some(())
+    });
+    let (_, body) = weir.probe("/readyz");
+    assert!(body.contains("backpressure es"), "{body}");
+    // The destination is down and the buffer is full: the process lives all the same.
+    assert_eq!(weir.probe("/livez").0, 200);
+    assert_eq!(weir.metrics().sum("weir_buffer_full", &[]), 1.0);
+    drop(sender);
+
+    door.open();
+    holds("ready again", 30, &200, || weir.probe("/readyz").0);
+    weir.settles(30);
+    assert!(server.count(&index) > 0);
+}
+
+#[test]
+fn a_component_that_stops_ends_the_process_with_its_code() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let config = format!(
+        r#"
+[service]
+data_dir = "data"
+failure = "stop"
+drain_delay = "0s"
+[service.admin]
+listen = "127.0.0.1:0"
+[[source]]
+id = "in"
+type = "forward"
+listen = "{}"
+{TO_FILES}"#,
+        taken.local_addr().expect("bound")
+    );
+    let weir = Home::new(&config);
+    let ended = weir.spawn(&[]).wait_end(20);
+    assert_eq!(ended.code(), Some(75));
+}
+
+#[test]
+fn a_component_that_resumes_is_restarted_and_counted() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let home = Home::new(&format!(
+        r#"
+[service]
+data_dir = "data"
+drain_delay = "0s"
+[service.admin]
+listen = "127.0.0.1:0"
+[[source]]
+id = "in"
+type = "forward"
+listen = "{address}"
+{TO_FILES}"#
+    ));
+    let weir = home.spawn(&[]);
+    eventually("it was restarted", 20, || {
+        let restarts = weir
+            .metrics()
+            .sum("weir_component_restarts_total", &["component_id=\"in\""]);
+        (restarts >= 2.0).then_some(())
+    });
+    assert_eq!(http::get(&format!("http://{}/livez", weir.admin())).0, 200);
+    assert_eq!(weir.probe("/readyz").0, 503);
+    assert_eq!(weir.probe("/startupz").0, 503);
+    drop(taken);
+    weir.wait_ready();
+    assert_eq!(weir.probe("/startupz").0, 200);
+    let mut sender = Sender::connect(address);
+    sender.send(&forward::packed("a", &forward::numbered(0, 1), Some("c")));
+    sender.expect_ack("c");
+}
+
+#[test]
+fn a_drain_delivers_what_was_acknowledged() {
+    let slow = TO_FILES.replace("0s", "1h");
+    let home = Home::new(&format!("{SERVICE}{slow}"));
+    let weir = home.start();
+    let mut sender = Sender::connect(weir.listens("in"));
+    sender.send(&forward::packed(
+        "a",
+        &forward::numbered(0, 1000),
+        Some("c"),
+    ));
+    sender.expect_ack("c");
+    assert_eq!(home.records("out").len(), 0);
+    assert!(weir.stop().success());
+    assert_eq!(home.records("out").len(), 1000);
+    assert!(sender.is_closed());
+}
+
+#[test]
+fn both_formats_of_metrics() {
+    let home = Home::new(&format!("{SERVICE}{TO_FILES}"));
+    let weir = home.start();
+    let (status, text) = weir.probe("/metrics");
+    assert_eq!(status, 200);
+    for name in [
+        "weir_build_info",
+        "weir_ledger_imbalance_records",
+        "weir_received_records_total",
+        "weir_component_up",
+    ] {
+        assert!(text.contains(name), "{name} is missing in\n{text}");
+    }
+}
