@@ -1,1 +1,108 @@
-//! Placeholder.
+//! Output `elasticsearch`: documents for Elasticsearch and OpenSearch through the bulk API.
+
+mod action;
+mod address;
+mod answer;
+mod bulk;
+mod config;
+mod connection;
+mod date;
+mod document;
+mod hosts;
+mod identity;
+mod index;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize},
+};
+
+use sdk::{
+    Fut,
+    config::ConfigErrors,
+    output::{ChunkView, Outcome, Output},
+    plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
+};
+
+use bulk::{Bulk, Counters, Delivery};
+use config::Settings;
+pub use config::{Compression, Config, DocumentId, Level, OpType, Scheme};
+use connection::Connector;
+use document::Recipe;
+use hosts::Hosts;
+
+/// What the engine knows of this plugin.
+pub static PLUGIN: Descriptor = Descriptor {
+    name: "elasticsearch",
+    aliases: &["opensearch"],
+    stability: Stability::Beta,
+    summary: "Sends documents to Elasticsearch or OpenSearch through the bulk API",
+    schema: || serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default(),
+    build: Build::Output(build, DefaultBuffer::File),
+};
+
+/// Sends chunks as bulk requests.
+#[derive(Debug)]
+struct Elasticsearch {
+    recipe: Recipe,
+    bulk: Bulk,
+}
+
+fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
+    let config: Config = sdk::config::parse(params)?;
+    Ok(Arc::new(Elasticsearch::new(&config, cx)?))
+}
+
+impl Elasticsearch {
+    fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
+        let connector = Connector::new(config, cx.clock.clone());
+        let (settings, connector) = match (config.settle(), connector) {
+            (Ok(settings), Ok(connector)) => (settings, connector),
+            (settings, connector) => {
+                let errors = settings.err().into_iter().chain(connector.err());
+                return Err(errors.flatten().collect());
+            }
+        };
+        let Settings {
+            addresses,
+            index,
+            op_type,
+            gzip_level,
+            bulk_max_bytes,
+        } = settings;
+        let identity = config.document_id == DocumentId::Identity;
+        Ok(Self {
+            recipe: Recipe {
+                op_type,
+                index,
+                identity,
+                id_key: config.id_key.clone(),
+                routing_key: config.routing_key.clone(),
+                time_key: config.include_timestamp.then(|| config.time_key.clone()),
+                tag_key: config.include_tag_key.then(|| config.tag_key.clone()),
+                hostname: cx.hostname.to_string(),
+            },
+            bulk: Bulk {
+                hosts: Hosts::new(addresses, connector, &cx.metrics),
+                op_type,
+                has_ids: identity,
+                gzip_level,
+                body_max: AtomicUsize::new(bulk_max_bytes),
+                plain_json: AtomicBool::new(false),
+                counters: Counters::new(&cx.metrics),
+            },
+        })
+    }
+}
+
+impl Output for Elasticsearch {
+    fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
+        Box::pin(async move {
+            let documents = document::write(&self.recipe, chunk).await;
+            Delivery::new(&self.bulk, &documents).run().await
+        })
+    }
+}

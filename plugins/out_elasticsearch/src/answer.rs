@@ -1,0 +1,312 @@
+//! What the server says about a bulk request, read without a tree: an answer without failures is one comparison
+//! per item, and of the others only what failed is kept.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::config::OpType;
+
+/// The query that makes answers short. `status` must stay: items of which nothing is left vanish, and with them
+/// the order.
+pub(crate) const FILTER_PATH: &str = "filter_path=errors,items.*.status,items.*.error";
+
+/// What a server answered with status 200.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Items that the answer has; `None` when it has no list of them.
+    pub(crate) items: Option<usize>,
+    /// Items that are not plain successes, by their place in the request.
+    pub(crate) failed: Vec<(usize, Item)>,
+}
+
+/// An item that is not a plain success.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// Its status; 0 when it has none.
+    pub(crate) status: u16,
+    /// What is wrong.
+    pub(crate) error: ItemError,
+}
+
+/// What is wrong with an item.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+pub(crate) struct ItemError {
+    /// `document_parsing_exception` and the like.
+    pub(crate) kind: String,
+    /// A sentence that may hold content of the document.
+    pub(crate) reason: String,
+    /// The kind of what is behind it.
+    pub(crate) cause: String,
+}
+
+/// Why an answer cannot be believed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Garbage {
+    /// Cut off, a page of a proxy, or anything else.
+    #[error("the answer is not one of a bulk request")]
+    NotBulk,
+    /// It says nothing or too much about some records.
+    #[error("the answer has {got} items for {sent} records")]
+    Count {
+        /// Items.
+        got: usize,
+        /// Records.
+        sent: usize,
+    },
+}
+
+impl Answer {
+    /// Reads an answer to a request with `sent` records.
+    ///
+    /// # Errors
+    /// [`Garbage`].
+    pub(crate) fn read(body: &[u8], op_type: OpType, sent: usize) -> Result<Self, Garbage> {
+        let answer = match plain_successes(body, op_type) {
+            Some(items) => Self {
+                items: Some(items),
+                failed: Vec::new(),
+            },
+            None => Self::read_all(body)?,
+        };
+        match answer.items {
+            Some(got) if got != sent => Err(Garbage::Count { got, sent }),
+            _ => Ok(answer),
+        }
+    }
+
+    fn read_all(body: &[u8]) -> Result<Self, Garbage> {
+        let Page { errors, items } = serde_json::from_slice(body).map_err(|_| Garbage::NotBulk)?;
+        match items {
+            Some(Items { count, failed }) => Ok(Self {
+                items: Some(count),
+                failed,
+            }),
+            // A server may leave out the list when nothing failed.
+            None if !errors => Ok(Self::default()),
+            None => Err(Garbage::NotBulk),
+        }
+    }
+}
+
+/// Counts the items when every one of them is a success in its shortest form.
+fn plain_successes(body: &[u8], op_type: OpType) -> Option<usize> {
+    const LIST: &[u8] = b"\"items\":[";
+    let body = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"]}")?;
+    let at = body
+        .windows(LIST.len())
+        .take(HEAD_LEN_MAX)
+        .position(|at| at == LIST)?;
+    let head = body.get(..at)?;
+    head.split(|byte| *byte == b',')
+        .find(|field| *field == b"\"errors\":false")?;
+    let item = match op_type {
+        OpType::Create => &b"{\"create\":{\"status\":20"[..],
+        OpType::Index => b"{\"index\":{\"status\":20",
+    };
+    let mut rest = body.get(at + LIST.len()..)?;
+    let mut count = 0;
+    while !rest.is_empty() {
+        rest = match rest.strip_prefix(item)? {
+            [b'0' | b'1', b'}', b'}', b',', rest @ ..] if !rest.is_empty() => rest,
+            [b'0' | b'1', b'}', b'}'] => &[],
+            _ => return None,
+        };
+        count += 1;
+    }
+    Some(count)
+}
+
+/// What stands before the items is shorter than this.
+const HEAD_LEN_MAX: usize = 128;
+
+#[derive(Deserialize)]
+struct Page {
+    errors: bool,
+    #[serde(default)]
+    items: Option<Items>,
+}
+
+struct Items {
+    count: usize,
+    failed: Vec<(usize, Item)>,
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Items;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
+                let mut items = Items {
+                    count: 0,
+                    failed: Vec::new(),
+                };
+                while let Some(OneKey(item)) = list.next_element()? {
+                    if !(200..300).contains(&item.status) || !item.error.kind.is_empty() {
+                        items.failed.push((items.count, item));
+                    }
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+        from.deserialize_seq(List)
+    }
+}
+
+/// An item under the name of its action, which is not looked at: a server may write `create` for `index`.
+struct OneKey(Item);
+
+impl<'de> Deserialize<'de> for OneKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Named;
+        impl<'de> Visitor<'de> for Named {
+            type Value = OneKey;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneKey, A::Error> {
+                let mut item = Item::default();
+                while map.next_key::<IgnoredAny>()?.is_some() {
+                    let wire: WireItem<'_> = map.next_value()?;
+                    item = Item {
+                        status: wire.status.unwrap_or_default(),
+                        error: wire.error.map(ItemError::from).unwrap_or_default(),
+                    };
+                }
+                Ok(OneKey(item))
+            }
+        }
+        from.deserialize_map(Named)
+    }
+}
+
+#[derive(Deserialize)]
+struct WireItem<'a> {
+    status: Option<u16>,
+    #[serde(borrow)]
+    error: Option<WireError<'a>>,
+}
+
+/// The `error` of an item or of an answer; old servers write a sentence.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireError<'a> {
+    Object {
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        reason: Option<Cow<'a, str>>,
+        #[serde(default)]
+        caused_by: Option<WireCause>,
+    },
+    Text(Cow<'a, str>),
+}
+
+#[derive(Deserialize)]
+struct WireCause {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+}
+
+impl From<WireError<'_>> for ItemError {
+    fn from(wire: WireError<'_>) -> Self {
+        match wire {
+            WireError::Object {
+                kind,
+                reason,
+                caused_by,
+            } => Self {
+                kind: kind.unwrap_or_default().into_owned(),
+                reason: reason.unwrap_or_default().into_owned(),
+                cause: caused_by.and_then(|cause| cause.kind).unwrap_or_default(),
+            },
+            WireError::Text(reason) => Self {
+                kind: "error".into(),
+                reason: reason.into_owned(),
+                cause: String::new(),
+            },
+        }
+    }
+}
+
+/// The error in the body of a refused request; empty when there is none of Elasticsearch's.
+pub(crate) fn refusal(body: &[u8]) -> ItemError {
+    #[derive(Deserialize)]
+    struct Refused<'a> {
+        #[serde(borrow)]
+        error: WireError<'a>,
+    }
+    serde_json::from_slice::<Refused<'_>>(body)
+        .map(|refused| refused.error.into())
+        .unwrap_or_default()
+}
+
+impl ItemError {
+    /// For people, without content of the document: servers quote values, and what is quoted is left out.
+    pub(crate) fn summary(&self) -> String {
+        let reason = without_position(&self.reason);
+        let end = QUOTES
+            .iter()
+            .filter_map(|mark| reason.find(mark))
+            .min()
+            .unwrap_or(reason.len());
+        let reason: String = reason
+            .chars()
+            .take(
+                reason
+                    .get(..end)
+                    .map_or(0, |text| text.chars().count())
+                    .min(SUMMARY_LEN_MAX),
+            )
+            .collect();
+        let reason = reason.trim_end_matches([' ', ',', '.', ':']);
+        let mut summary = self.kind.clone();
+        for (before, part) in [(": ", reason), (", caused by ", self.cause.as_str())] {
+            if !part.is_empty() {
+                summary.push_str(before);
+                summary.push_str(part);
+            }
+        }
+        summary
+    }
+}
+
+/// What content may stand behind.
+const QUOTES: [&str; 9] = [
+    "'",
+    "\"",
+    "(",
+    "`",
+    ": ",
+    "\n",
+    " in document with id",
+    " Preview of",
+    "date field [",
+];
+/// Longest reason in a summary, in characters.
+const SUMMARY_LEN_MAX: usize = 200;
+
+/// Elasticsearch 8 begins with the place in the document, `[1:15] `, which differs from record to record.
+fn without_position(reason: &str) -> &str {
+    reason
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .filter(|(place, _)| {
+            place
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b':')
+        })
+        .map_or(reason, |(_, rest)| rest)
+}

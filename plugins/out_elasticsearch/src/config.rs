@@ -1,0 +1,383 @@
+//! The parameters, and what they come to when they are read together.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use sdk::{
+    config::{ConfigError, ConfigErrors, Interval, OneOrMany, Secret, Size, Zone},
+    event::FieldPath,
+};
+use serde::Deserialize;
+
+use crate::{address::Address, index::IndexName};
+
+/// The parameters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter that Fluentd has"
+)]
+pub struct Config {
+    /// One or several addresses: `"https://es-0:9200"`, `["es-0:9200", "es-1:9200"]`. They take turns; one that does not
+    /// answer is left out for a while. Default: what `scheme`, `host`, `port` and `path` say.
+    #[serde(default)]
+    pub hosts: OneOrMany<String>,
+    /// Fluentd's way to name one host.
+    pub host: Option<String>,
+    /// The port of every host that is written without one.
+    #[serde(default = "default_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// `http` or `https`, for every host that is written without it.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// A path in front of every request, for a server behind a proxy; for hosts that are written without one.
+    pub path: Option<String>,
+    /// The user, with `password`.
+    pub user: Option<String>,
+    /// The password of `user`.
+    pub password: Option<Secret>,
+    /// An API key: `id:key`, or the same encoded in base64, as Elasticsearch prints it.
+    pub api_key: Option<Secret>,
+    /// A file with certificates in PEM of authorities to trust besides the known ones.
+    pub ca_file: Option<PathBuf>,
+    /// Check the certificate of the server. `false` trusts anybody who answers.
+    #[serde(default = "yes")]
+    pub ssl_verify: bool,
+    /// A file with the certificate in PEM to show to the server, with `client_key`.
+    pub client_cert: Option<PathBuf>,
+    /// A file with the key of `client_cert` in PEM, not encrypted.
+    pub client_key: Option<PathBuf>,
+    /// The index, with placeholders: `logs-${tag}-%Y.%m.%d`. The time is that of the event. The name becomes lower case,
+    /// `_` stands for characters that an index cannot have, and what is filled in cannot change how the name begins.
+    /// Default: `fluentd`.
+    pub index: Option<String>,
+    /// Fluentd's name of `index`.
+    pub index_name: Option<String>,
+    /// Name the index by day: `logstash_prefix`, `logstash_prefix_separator`, `logstash_dateformat`.
+    #[serde(default)]
+    pub logstash_format: bool,
+    /// With `logstash_format`: how the name begins. It may have placeholders.
+    #[serde(default = "default_prefix")]
+    pub logstash_prefix: String,
+    /// With `logstash_format`: what stands between prefix and date.
+    #[serde(default = "default_separator")]
+    pub logstash_prefix_separator: String,
+    /// With `logstash_format`: the date.
+    #[serde(default = "default_dateformat")]
+    pub logstash_dateformat: String,
+    /// Whether dates in names of indexes are in UTC; `false` takes the zone of this host.
+    #[serde(default = "yes")]
+    pub utc_index: bool,
+    /// Add the time of the event with nanoseconds. When the record has such a field already and it is a date, it stays;
+    /// when it is no date, it gets `_raw` at the end of its name.
+    #[serde(default = "yes")]
+    pub include_timestamp: bool,
+    /// The field of the document with the time of the event.
+    #[serde(default = "default_time_key")]
+    pub time_key: String,
+    /// Add the tag.
+    #[serde(default)]
+    pub include_tag_key: bool,
+    /// The field of the document with the tag. It replaces a field of the record.
+    #[serde(default = "default_tag_key")]
+    pub tag_key: String,
+    /// `create` refuses a second document of the same id, which counts as delivered, and is the only one that data streams
+    /// take. `index` replaces the first. Default: `create`, or `index` where `id_key` is given.
+    pub op_type: Option<OpType>,
+    /// Fluentd's name of `op_type`.
+    pub write_operation: Option<OpType>,
+    /// Where ids of documents come from, for records without `id_key`.
+    #[serde(default)]
+    pub document_id: DocumentId,
+    /// A field whose text or number is the id of the document: `request.id`.
+    pub id_key: Option<FieldPath>,
+    /// A field whose text or number routes the document to a shard.
+    pub routing_key: Option<FieldPath>,
+    /// The ingest pipeline that documents go through.
+    pub pipeline: Option<String>,
+    /// Compress requests.
+    pub compression: Option<Compression>,
+    /// How hard to compress. Given alone, it turns `compression` on, as in Fluentd.
+    pub compression_level: Option<Level>,
+    /// Divide a chunk into requests of at most this size, before compression. A record that is larger goes alone.
+    #[serde(default = "default_bulk_max_bytes")]
+    pub bulk_max_bytes: Size,
+    /// Fluentd's name of `bulk_max_bytes`.
+    pub bulk_message_request_threshold: Option<Size>,
+    /// How long a request may take, answer included.
+    #[serde(default = "default_request_timeout")]
+    pub request_timeout: Interval,
+    /// More headers for every request.
+    #[serde(default)]
+    pub custom_headers: BTreeMap<String, String>,
+}
+
+/// How to talk to a host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// In the clear.
+    #[default]
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// What a bulk request does with each document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OpType {
+    /// Add it, unless there is one with its id.
+    Create,
+    /// Add it, or replace the one with its id.
+    Index,
+}
+
+impl OpType {
+    /// Its name in an action line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Index => "index",
+        }
+    }
+}
+
+/// Where ids of documents come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentId {
+    /// From the place of the record in the buffer, or in the sender's message where the source says
+    /// `identity = "origin"`: a repeated request adds no document twice.
+    #[default]
+    Identity,
+    /// The server makes one: fastest, but a request that is repeated may add documents twice.
+    None,
+}
+
+/// Encodings of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// gzip.
+    Gzip,
+}
+
+/// Fluentd's names of the levels of gzip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Do not compress.
+    NoCompression,
+    /// Level 1, the default of `compression = "gzip"`.
+    BestSpeed,
+    /// Level 9.
+    BestCompression,
+    /// Level 6.
+    DefaultCompression,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_port() -> u16 {
+    9200
+}
+
+fn default_prefix() -> String {
+    "logstash".into()
+}
+
+fn default_separator() -> String {
+    "-".into()
+}
+
+fn default_dateformat() -> String {
+    "%Y.%m.%d".into()
+}
+
+fn default_time_key() -> String {
+    "@timestamp".into()
+}
+
+fn default_tag_key() -> String {
+    "tag".into()
+}
+
+fn default_bulk_max_bytes() -> Size {
+    Size::mib(8)
+}
+
+fn default_request_timeout() -> Interval {
+    Interval::secs(60)
+}
+
+/// What the parameters come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) index: IndexName,
+    pub(crate) op_type: OpType,
+    /// Level of gzip; `None` sends requests as they are.
+    pub(crate) gzip_level: Option<u32>,
+    pub(crate) bulk_max_bytes: usize,
+}
+
+impl Config {
+    /// Reads the parameters together.
+    ///
+    /// # Errors
+    /// Every contradiction and everything that is no address or no name of an index.
+    pub(crate) fn settle(&self) -> Result<Settings, ConfigErrors> {
+        let mut errors = Vec::new();
+        let addresses = self.addresses(&mut errors);
+        let index = self.index(&mut errors);
+        self.check_credentials(&mut errors);
+        let op_type = one_of(
+            &mut errors,
+            ["op_type", "write_operation"],
+            self.op_type,
+            self.write_operation,
+        );
+        let by_default = if self.id_key.is_some() {
+            OpType::Index
+        } else {
+            OpType::Create
+        };
+        let bulk_max_bytes = self
+            .bulk_message_request_threshold
+            .unwrap_or(self.bulk_max_bytes);
+        match index {
+            Some(index) if errors.is_empty() => Ok(Settings {
+                addresses,
+                index,
+                op_type: op_type.unwrap_or(by_default),
+                gzip_level: self.gzip_level(),
+                bulk_max_bytes: bulk_max_bytes.as_usize(),
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    fn addresses(&self, errors: &mut ConfigErrors) -> Vec<Address> {
+        let named = self.hosts.0.iter().flat_map(|hosts| hosts.split(','));
+        let mut texts: Vec<&str> = named
+            .map(str::trim)
+            .filter(|host| !host.is_empty())
+            .collect();
+        let mut place = "/hosts";
+        if texts.is_empty() {
+            place = "/host";
+            texts.push(self.host.as_deref().unwrap_or("localhost"));
+        } else if self.host.is_some() {
+            errors.push(
+                ConfigError::at("/host", "`host` and `hosts` are both given")
+                    .help("write all of them in `hosts`"),
+            );
+        }
+        let mut addresses = Vec::new();
+        for text in texts {
+            match Address::parse(text, self.scheme, self.port, self.path.as_deref()) {
+                Ok(address) => addresses.push(address),
+                Err(message) => errors.push(
+                    ConfigError::at(place, message)
+                        .help("write it as in \"https://es-0.example:9200\""),
+                ),
+            }
+        }
+        addresses
+    }
+
+    fn index(&self, errors: &mut ConfigErrors) -> Option<IndexName> {
+        let zone = if self.utc_index {
+            Zone::UTC
+        } else {
+            Zone::LOCAL
+        };
+        let given = one_of(
+            errors,
+            ["index", "index_name"],
+            self.index.as_ref(),
+            self.index_name.as_ref(),
+        );
+        let place = if self.index.is_some() {
+            "/index"
+        } else {
+            "/index_name"
+        };
+        let (place, text) = if self.logstash_format {
+            if given.is_some() {
+                let message = "`logstash_format` names the index already";
+                errors.push(ConfigError::at(place, message).help("remove one of the two"));
+            }
+            let parts = [
+                &self.logstash_prefix,
+                &self.logstash_prefix_separator,
+                &self.logstash_dateformat,
+            ];
+            ("/logstash_prefix", parts.map(String::as_str).concat())
+        } else {
+            (place, given.map_or("fluentd", String::as_str).to_owned())
+        };
+        IndexName::new(&text, zone)
+            .map_err(|message| errors.push(ConfigError::at(place, message)))
+            .ok()
+    }
+
+    fn check_credentials(&self, errors: &mut ConfigErrors) {
+        if self.api_key.is_some() && self.user.is_some() {
+            let message = "`api_key` and `user` are both given";
+            errors.push(ConfigError::at("/api_key", message).help("remove one of the two"));
+        }
+        if self.password.is_some() && self.user.is_none() {
+            errors.push(
+                ConfigError::at("/password", "`password` is given without `user`")
+                    .help("add `user`"),
+            );
+        }
+        if self.client_cert.is_some() != self.client_key.is_some() {
+            let place = if self.client_cert.is_some() {
+                "/client_cert"
+            } else {
+                "/client_key"
+            };
+            errors.push(
+                ConfigError::at(place, "`client_cert` and `client_key` belong together")
+                    .help("give both"),
+            );
+        }
+    }
+
+    fn gzip_level(&self) -> Option<u32> {
+        let level = match self.compression_level {
+            Some(Level::NoCompression) => return None,
+            Some(Level::BestSpeed) => 1,
+            Some(Level::DefaultCompression) => 6,
+            Some(Level::BestCompression) => 9,
+            None => return (self.compression == Some(Compression::Gzip)).then_some(1),
+        };
+        (self.compression != Some(Compression::None)).then_some(level)
+    }
+}
+
+/// The value under either name; both is a complaint.
+fn one_of<T>(
+    errors: &mut ConfigErrors,
+    names: [&str; 2],
+    ours: Option<T>,
+    theirs: Option<T>,
+) -> Option<T> {
+    if ours.is_some() && theirs.is_some() {
+        let message = format!(
+            "`{}` and `{}` are two names of one parameter",
+            names[0], names[1]
+        );
+        errors.push(ConfigError::at(format!("/{}", names[1]), message).help("remove one of them"));
+    }
+    ours.or(theirs)
+}

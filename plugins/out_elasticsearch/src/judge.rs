@@ -1,0 +1,129 @@
+//! From a status and the kind of an error to what becomes of a record or of a request.
+
+use std::time::Duration;
+
+use sdk::output::FailureKind;
+
+use crate::{answer::ItemError, config::OpType};
+
+/// What becomes of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ItemFate {
+    /// It is there.
+    Delivered,
+    /// It was there already.
+    Duplicate,
+    /// Try it again.
+    Retry(FailureKind),
+    /// The server refused it along with others because one of them is too large.
+    TooLargeTogether,
+    /// The server will never take it.
+    Reject(FailureKind),
+}
+
+/// Kinds of errors that come from what is in the document.
+const MAPPING: [&str; 6] = [
+    "parsing_exception",
+    "mapping_exception",
+    "parse_exception",
+    "illegal_argument_exception",
+    "illegal_state_exception",
+    "max_bytes_length_exceeded_exception",
+];
+
+/// Judges one item. `has_id` tells whether sending it again is safe.
+pub(crate) fn judge_item(
+    status: u16,
+    error: &ItemError,
+    op_type: OpType,
+    has_id: bool,
+) -> ItemFate {
+    use FailureKind::{Auth, Http4xx, Http5xx, Http429, Mapping, Protocol, Rejected, TooLarge};
+    let kind = error.kind.as_str();
+    match status {
+        200..300 if kind.is_empty() => ItemFate::Delivered,
+        // Of our own id, or of a user's id that `create` is to keep: it is there.
+        409 if op_type == OpType::Create => ItemFate::Duplicate,
+        400 if kind == "index_closed_exception" => ItemFate::Retry(Http4xx),
+        400 if MAPPING.iter().any(|mapping| kind.ends_with(mapping)) => ItemFate::Reject(Mapping),
+        401 | 403 if kind == "security_exception" => ItemFate::Retry(Auth),
+        // A block that an operator or a full disk has set, an index that is on its way, another writer.
+        403 | 404 | 408 | 409 => ItemFate::Retry(Http4xx),
+        413 => ItemFate::Reject(TooLarge),
+        429 if is_too_large(error) => ItemFate::TooLargeTogether,
+        429 => ItemFate::Retry(Http429),
+        500..600 => ItemFate::Retry(Http5xx),
+        0 if has_id => ItemFate::Retry(Protocol),
+        0 => ItemFate::Reject(Protocol),
+        _ => ItemFate::Reject(Rejected),
+    }
+}
+
+/// Whether an operation would never fit into the memory that the server has for it. Source: `IndexingPressure` of
+/// Elasticsearch, which refuses it with the same kind as one that may come back later.
+pub(crate) fn is_too_large(error: &ItemError) -> bool {
+    error.reason.contains("max_operation_size")
+        || error.reason.contains("exceeds the maximum allowed")
+}
+
+/// What becomes of a whole request that was not answered with 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestFate {
+    /// Ask another host, and when there is none, later.
+    NextHost(FailureKind),
+    /// Try it again later; another host would say the same.
+    Later(FailureKind),
+    /// Divide it; a single record goes to the dead letter as this kind.
+    Divide(FailureKind),
+    /// The server does not know the content type.
+    ContentType,
+}
+
+/// Judges a whole request.
+pub(crate) fn judge_request(status: u16, error: &ItemError) -> RequestFate {
+    use FailureKind::{Auth, Http4xx, Http5xx, Http429, Rejected, TooLarge};
+    match status {
+        400 if is_about_a_document(error) => RequestFate::Divide(Rejected),
+        401 | 403 => RequestFate::Later(Auth),
+        406 | 415 => RequestFate::ContentType,
+        413 => RequestFate::Divide(TooLarge),
+        429 if is_too_large(error) => RequestFate::Divide(TooLarge),
+        429 => RequestFate::Later(Http429),
+        408 | 500..600 => RequestFate::NextHost(Http5xx),
+        _ => RequestFate::Later(Http4xx),
+    }
+}
+
+/// Whether one document spoils the request. A parameter that the server does not know spoils every request, and a
+/// page of a proxy says nothing: then the records must stay.
+fn is_about_a_document(error: &ItemError) -> bool {
+    let is_ours = error.kind.ends_with("_exception");
+    let about_parameters = [
+        "unknown parameter",
+        "unrecognized parameter",
+        "_type]",
+        "pipeline with id",
+    ];
+    is_ours
+        && !about_parameters
+            .iter()
+            .any(|text| error.reason.contains(text))
+}
+
+/// Reads `Retry-After`: seconds or a date (RFC 9110, section 10.2.3). At most [`RETRY_AFTER_MAX`].
+pub(crate) fn retry_after(header: &str, now_secs: i64) -> Option<Duration> {
+    let header = header.trim();
+    let secs = if let Ok(secs) = header.parse::<u64>() {
+        secs
+    } else {
+        let until = jiff::fmt::rfc2822::parse(header)
+            .ok()?
+            .timestamp()
+            .as_second();
+        u64::try_from(until.saturating_sub(now_secs)).unwrap_or(0)
+    };
+    Some(Duration::from_secs(secs).min(RETRY_AFTER_MAX))
+}
+
+/// Nobody may put us off for longer.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
