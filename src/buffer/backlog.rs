@@ -1,0 +1,172 @@
+//! What has to be read back from disk, and what came of it.
+
+use std::{collections::VecDeque, ops::Range};
+
+use super::{
+    chunk::{Mark, Parcel},
+    index::Index,
+    layout::Piece,
+    queue::{Cursor, Limits},
+    ranges::Ranges,
+};
+
+/// What is to be read from disk.
+#[derive(Debug)]
+pub(super) enum Job {
+    Segment(SegmentJob),
+    Group(u64, Vec<Piece>),
+}
+
+/// A part of a segment to be read.
+#[derive(Debug)]
+pub(super) struct SegmentJob {
+    pub(super) cursor: Cursor,
+    /// Where the segment ends, as far as it is durable.
+    pub(super) end: u64,
+    /// Frames from this sequence on are in memory.
+    pub(super) stop: u64,
+    pub(super) done: Ranges,
+    pub(super) known_damage: Vec<Range<u64>>,
+}
+
+/// What came of reading a segment.
+#[derive(Debug)]
+pub(super) struct SegmentRead {
+    pub(super) parcel: Parcel,
+    pub(super) cursor: Cursor,
+    /// When the newest frame read was stored.
+    pub(super) newest_ms: Option<u64>,
+    /// Sequence of a frame that completes a group, if reading stopped there.
+    pub(super) marker: Option<u64>,
+    pub(super) new_damage: Vec<Range<u64>>,
+    pub(super) uncopied: bool,
+}
+
+impl Index {
+    /// What is to be read now; `None` when nothing is.
+    pub(super) fn job(&mut self, limits: &Limits) -> Option<Job> {
+        if let Some(id) = self.draining.front().copied() {
+            return Some(Job::Group(id, self.take_pieces(id, limits)));
+        }
+        let stop = self.stop();
+        if self.segment_at(self.cursor.segment).is_none() {
+            // Its segment is gone, since everything in it is done.
+            match self.segment_after(self.cursor.segment) {
+                Some(next) => self.move_to(Cursor::at_start_of(next)),
+                None => self.cursor.sequence = stop,
+            }
+        }
+        let cursor = self.cursor;
+        let segment = self.segment_at(cursor.segment)?;
+        let (end, done, known_damage) =
+            (segment.len, segment.done.clone(), segment.damaged.clone());
+        Some(Job::Segment(SegmentJob {
+            cursor,
+            end,
+            stop,
+            done,
+            known_damage,
+        }))
+    }
+
+    fn take_pieces(&mut self, id: u64, limits: &Limits) -> Vec<Piece> {
+        let mut taken = Vec::new();
+        let mut size = (0, 0);
+        if let Some(group) = self.groups.get_mut(&id) {
+            while let Some(piece) = group.pieces.front() {
+                let bytes = usize::try_from(piece.place.len).unwrap_or(usize::MAX);
+                if !limits.admits(size, bytes, u64::from(piece.count)) {
+                    break;
+                }
+                size = (size.0 + bytes, size.1 + u64::from(piece.count));
+                taken.extend(group.pieces.pop_front());
+            }
+            if !group.pieces.is_empty() {
+                return taken;
+            }
+        }
+        self.draining.pop_front();
+        taken
+    }
+
+    fn segment_after(&self, first: u64) -> Option<u64> {
+        self.segments
+            .iter()
+            .map(|segment| segment.first)
+            .find(|other| *other > first)
+    }
+
+    /// Takes in what was read of a segment. Returns the frames that need no delivery.
+    pub(super) fn segment_read(&mut self, read: SegmentRead) -> Vec<Mark> {
+        let SegmentRead {
+            parcel,
+            cursor,
+            newest_ms,
+            marker,
+            new_damage,
+            uncopied,
+        } = read;
+        let frames = u32::try_from(parcel.marks.len()).unwrap_or(u32::MAX);
+        self.taken(cursor.segment, frames, parcel.records());
+        let mut exhausted = true;
+        if let Some(segment) = self.segment_at(cursor.segment) {
+            segment.damaged.extend(new_damage);
+            segment.uncopied |= uncopied;
+            exhausted = cursor.offset >= segment.len;
+        }
+        self.move_to(cursor);
+        if let Some(id) = marker.and_then(|marker| self.group_of(marker)) {
+            self.draining.push_back(id);
+        }
+        match self.segment_after(cursor.segment).filter(|_| exhausted) {
+            Some(next) if next < self.stop() => self.move_to(Cursor::at_start_of(next)),
+            // Nothing more can come before what is in memory, even if frames are missing.
+            _ if exhausted => self.cursor.sequence = self.stop(),
+            _ => {}
+        }
+        self.backlog_ms = newest_ms.or(self.backlog_ms).filter(|_| self.has_backlog());
+        self.stash(parcel)
+    }
+
+    /// Keeps a chunk for the next worker. Returns the frames of one that has nothing to deliver.
+    pub(super) fn stash(&mut self, parcel: Parcel) -> Vec<Mark> {
+        if parcel.frames.is_empty() {
+            return parcel.marks;
+        }
+        self.ready.push_back(parcel);
+        Vec::new()
+    }
+
+    /// Pieces that could not be read now are read first the next time.
+    pub(super) fn put_back(&mut self, id: u64, pieces: VecDeque<Piece>) {
+        if pieces.is_empty() {
+            return;
+        }
+        if let Some(group) = self.groups.get_mut(&id) {
+            pieces
+                .into_iter()
+                .rev()
+                .for_each(|piece| group.pieces.push_front(piece));
+            if self.draining.front() != Some(&id) {
+                self.draining.push_front(id);
+            }
+        }
+    }
+
+    /// Some damaged bytes of a segment may exist only there.
+    pub(super) fn note_uncopied(&mut self, segment: u64, uncopied: bool) {
+        if let Some(segment) = self.segment_at(segment) {
+            segment.uncopied |= uncopied;
+        }
+    }
+
+    /// The group that this frame completes, from now on in line for delivery.
+    fn group_of(&mut self, marker: u64) -> Option<u64> {
+        let (id, group) = self
+            .groups
+            .iter_mut()
+            .find(|(_, group)| group.marker == Some(marker))?;
+        let is_new = !std::mem::replace(&mut group.queued, true);
+        is_new.then_some(*id)
+    }
+}

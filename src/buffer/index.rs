@@ -1,0 +1,229 @@
+//! What lies in the buffer: all of it behind one lock.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::{
+    chunk::Parcel,
+    layout::{Group, Piece, Segment, Stored},
+    queue::{Cursor, Recent},
+};
+use crate::telemetry::ledger::Account;
+
+/// Everything that is stored. Always behind one lock, which is held for moments only.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) account: Account,
+    pub(super) on_disk: bool,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) groups: HashMap<u64, Group>,
+    /// Groups to be delivered now.
+    pub(super) draining: VecDeque<u64>,
+    /// The newest frames.
+    pub(super) recent: VecDeque<Recent>,
+    pub(super) recent_events_len: usize,
+    pub(super) recent_records: u64,
+    pub(super) recent_limit: usize,
+    /// Everything before it was handed out.
+    pub(super) cursor: Cursor,
+    /// When the frame at the cursor was stored, as far as it is only on disk.
+    pub(super) backlog_ms: Option<u64>,
+    /// The sequence after the newest frame.
+    pub(super) next_sequence: u64,
+    /// Chunks that were read, or came back.
+    pub(super) ready: VecDeque<Parcel>,
+    pub(super) loading: bool,
+    /// Chunks with the workers, and when the oldest frame of each was stored.
+    pub(super) in_flight: BTreeMap<u64, u64>,
+    pub(super) next_number: u64,
+    /// Everything up to this sequence is due.
+    pub(super) flush_through: u64,
+    pub(super) closed: bool,
+}
+
+impl Index {
+    /// Nothing is stored; the next frame has the sequence `next`.
+    pub(super) fn new(account: Account, next: u64, on_disk: bool, recent_limit: usize) -> Self {
+        Self {
+            account,
+            on_disk,
+            segments: VecDeque::new(),
+            groups: HashMap::new(),
+            draining: VecDeque::new(),
+            recent: VecDeque::new(),
+            recent_events_len: 0,
+            recent_records: 0,
+            recent_limit,
+            cursor: Cursor {
+                segment: next,
+                offset: 0,
+                sequence: next,
+            },
+            backlog_ms: None,
+            next_sequence: next,
+            ready: VecDeque::new(),
+            loading: false,
+            in_flight: BTreeMap::new(),
+            next_number: 0,
+            flush_through: 0,
+            closed: false,
+        }
+    }
+
+    /// A new segment, to which everything is appended from now on. The one before is sealed at `sealed_len`.
+    pub(super) fn begin_segment(&mut self, first: u64, len: u64, sealed_len: Option<u64>) {
+        if let Some(last) = self.segments.back_mut() {
+            last.sealed = true;
+            last.len = sealed_len.unwrap_or(last.len);
+        }
+        self.segments.push_back(Segment {
+            first,
+            len,
+            ..Segment::default()
+        });
+    }
+
+    /// Takes in what has become durable.
+    pub(super) fn publish(&mut self, stored: Vec<Stored>) {
+        for stored in stored {
+            let is_up_to_date = !self.has_backlog() && self.recent.is_empty();
+            self.next_sequence = stored.frame.sequence + 1;
+            let (records, place) = (u64::from(stored.frame.count), stored.place);
+            if let Some(segment) = self.segments.back_mut() {
+                segment.frames += 1;
+                segment.len = place.offset + place.len;
+                if stored.piece.is_none() {
+                    segment.untaken_frames += 1;
+                    segment.untaken_records += records;
+                }
+            }
+            match stored.piece {
+                None => self.push_recent(Recent {
+                    commits: None,
+                    ..Recent::from(stored)
+                }),
+                Some((group, last)) => self.publish_piece(group, last, stored, is_up_to_date),
+            }
+        }
+        self.evict();
+    }
+
+    fn publish_piece(&mut self, id: u64, last: bool, stored: Stored, is_up_to_date: bool) {
+        let sequence = stored.frame.sequence;
+        let group = self.groups.entry(id).or_default();
+        let held = (!self.on_disk).then(|| (stored.frame.clone(), stored.arrived));
+        let (count, place, stored_ms) = (stored.frame.count, stored.place, stored.stored_ms);
+        group.pieces.push_back(Piece {
+            sequence,
+            count,
+            place,
+            stored_ms,
+            held,
+        });
+        if !last {
+            group.others_left += 1;
+            if is_up_to_date {
+                // Nothing lies between the cursor and this piece, so nobody needs to look for it on disk.
+                let offset = place.offset + place.len;
+                self.move_to(Cursor {
+                    segment: place.segment,
+                    offset,
+                    sequence: sequence + 1,
+                });
+            }
+            return;
+        }
+        group.marker = Some(sequence);
+        if self.on_disk {
+            // A large message is read back: pieces do not crowd the memory that is meant for the newest frames.
+            let mut recent = Recent {
+                commits: Some(id),
+                ..Recent::from(stored)
+            };
+            recent.frame.events = bytes::Bytes::new();
+            recent.frame.count = 0;
+            self.push_recent(recent);
+        } else if let Some(group) = self.groups.remove(&id) {
+            self.release_held(group);
+        }
+    }
+
+    /// The pieces of a complete group in a memory buffer are frames like others.
+    fn release_held(&mut self, group: Group) {
+        for Piece {
+            place,
+            stored_ms,
+            held,
+            ..
+        } in group.pieces
+        {
+            if let Some((frame, arrived)) = held {
+                self.push_recent(Recent {
+                    frame,
+                    commits: None,
+                    place,
+                    arrived,
+                    stored_ms,
+                });
+            }
+        }
+    }
+
+    /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.
+    pub(super) fn is_barren(&self) -> bool {
+        let at_rest = self.in_flight.is_empty() && !self.loading && self.ready.is_empty();
+        at_rest && self.draining.is_empty() && self.recent.is_empty() && !self.has_backlog()
+    }
+
+    /// Records and bytes that no worker has got, for a memory buffer that ends.
+    pub(super) fn leftover(&self) -> (u64, u64) {
+        let ready = self
+            .ready
+            .iter()
+            .map(|parcel| (parcel.records() - parcel.settled, parcel.events_len()));
+        let recent = (self.recent_records, self.recent_events_len);
+        let pieces = self.groups.values().flat_map(|group| &group.pieces);
+        let held = pieces.filter_map(|piece| piece.held.as_ref());
+        let held = held.map(|(frame, _)| (u64::from(frame.count), frame.events.len()));
+        let all = ready.chain([recent]).chain(held);
+        all.fold((0, 0), |(records, bytes), more| {
+            (records + more.0, bytes + more.1 as u64)
+        })
+    }
+
+    /// When the oldest frame was stored, in milliseconds since 1970.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        let flying = self.in_flight.values().copied();
+        let ready = self.ready.iter().map(|parcel| parcel.oldest_ms);
+        let groups = self
+            .groups
+            .values()
+            .filter_map(|group| Some(group.pieces.front()?.stored_ms));
+        let recent = self.recent.front().map(|recent| recent.stored_ms);
+        let backlog = self.backlog_ms.filter(|_| self.has_backlog());
+        flying
+            .chain(ready)
+            .chain(groups)
+            .chain(recent)
+            .chain(backlog)
+            .min()
+    }
+}
+
+impl From<Stored> for Recent {
+    fn from(stored: Stored) -> Self {
+        let Stored {
+            frame,
+            place,
+            arrived,
+            stored_ms,
+            ..
+        } = stored;
+        Self {
+            frame,
+            commits: None,
+            place,
+            arrived,
+            stored_ms,
+        }
+    }
+}

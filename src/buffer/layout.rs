@@ -1,0 +1,104 @@
+//! How the index sees what is stored: places, segments, and the groups of large messages.
+
+use std::{collections::VecDeque, ops::Range};
+
+use sdk::output::Frame;
+use tokio::time::Instant;
+
+use super::{chunk::Mark, frame, ranges::Ranges};
+
+/// Where a frame lies; all zero in a memory buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    /// First sequence of its segment.
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+    /// Its length in bytes, header and trailer included.
+    pub(super) len: u64,
+}
+
+/// One segment file as the index knows it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Segment {
+    pub(super) first: u64,
+    /// Length that is durable and may be read.
+    pub(super) len: u64,
+    /// Nothing is appended any more.
+    pub(super) sealed: bool,
+    /// Frames that count: what is lost for good is not among them.
+    pub(super) frames: u32,
+    pub(super) done_frames: u32,
+    /// Sequences that are done.
+    pub(super) done: Ranges,
+    /// Whole batches that no worker has got yet.
+    pub(super) untaken_frames: u32,
+    /// Their records.
+    pub(super) untaken_records: u64,
+    /// Damaged ranges that have been dealt with.
+    pub(super) damaged: Vec<Range<u64>>,
+    /// Some damaged bytes could not be copied, so the file must be kept.
+    pub(super) uncopied: bool,
+}
+
+/// A segment of which nothing is needed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Removable {
+    pub(super) first: u64,
+    pub(super) len: u64,
+    pub(super) uncopied: bool,
+}
+
+/// The pieces of a large message.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Pieces that no worker has got yet.
+    pub(super) pieces: VecDeque<Piece>,
+    /// Sequence of the frame that makes it valid; it must outlive the others.
+    pub(super) marker: Option<u64>,
+    pub(super) marker_done: bool,
+    /// Frames besides the marker that are not done.
+    pub(super) others_left: usize,
+    /// Whether it stands in line for delivery.
+    pub(super) queued: bool,
+}
+
+/// A piece of a group.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    pub(super) sequence: u64,
+    pub(super) count: u32,
+    pub(super) place: Place,
+    pub(super) stored_ms: u64,
+    /// The batch itself, in a memory buffer.
+    pub(super) held: Option<(Frame, Instant)>,
+}
+
+/// A frame that has just become durable.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the same name as everywhere for the same thing"
+)]
+pub(super) struct Stored {
+    pub(super) frame: Frame,
+    /// Its group, and whether it completes it.
+    pub(super) piece: Option<(u64, bool)>,
+    pub(super) place: Place,
+    pub(super) arrived: Instant,
+    pub(super) stored_ms: u64,
+}
+
+impl Piece {
+    pub(super) fn mark(&self, group: Option<u64>) -> Mark {
+        Mark {
+            sequence: self.sequence,
+            group,
+            bytes: self.place.len,
+        }
+    }
+}
+
+/// What a frame of a memory buffer is charged with, in bytes.
+pub(super) fn memory_len(events_len: usize) -> u64 {
+    (events_len + frame::OVERHEAD) as u64
+}
