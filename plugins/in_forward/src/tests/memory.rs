@@ -105,7 +105,7 @@ async fn connections_do_not_wait_for_each_other_in_a_circle() {
     const CLIENTS: usize = 12;
     let (budget, collector) = (Budget::new(1 << 20), Collector::default());
     let running = start(8 << 20, &budget, |ready| collector.cx(ready)).await;
-    let halfway = Arc::new(Barrier::new(CLIENTS));
+    let halfway = Arc::new(Barrier::new(CLIENTS + 1));
     let message = packed("t", &numbered(0, 60_000), Some("a"));
     assert!(message.len() > 600 << 10);
     let mut clients = Vec::new();
@@ -123,6 +123,11 @@ async fn connections_do_not_wait_for_each_other_in_a_circle() {
             client.expect(ack("a")).await;
         }));
     }
+    eventually("the budget is spent on parts of messages", || {
+        (budget.used_bytes() == 1 << 20).then_some(())
+    })
+    .await;
+    halfway.wait().await;
     for client in clients {
         within("every client is answered", client).await.unwrap();
     }
@@ -228,12 +233,19 @@ async fn a_stalled_sender_does_not_keep_the_spare() {
     let all = budget.take(usize::MAX).await;
     let message = packed("t", &numbered(0, 60_000), Some("a"));
     let (mut stalled, served) = pipes.connect();
-    stalled.write_all(&message[..200 << 10]).await.unwrap();
+    within(
+        "the first part is read",
+        stalled.write_all(&message[..200 << 10]),
+    )
+    .await
+    .unwrap();
     let (mut honest, _) = pipes.connect();
     let begun = Instant::now();
     let (mut reader, mut writer) = tokio::io::split(&mut honest);
     let mut answer = vec![0; ack("a").len()];
-    let (sent, read) = tokio::join!(writer.write_all(&message), reader.read_exact(&mut answer));
+    let exchange =
+        async { tokio::join!(writer.write_all(&message), reader.read_exact(&mut answer)) };
+    let (sent, read) = within("the honest sender is answered", exchange).await;
     sent.unwrap();
     read.unwrap();
     assert_eq!(answer, ack("a"));
@@ -242,7 +254,7 @@ async fn a_stalled_sender_does_not_keep_the_spare() {
         (4..=8).contains(&waited.as_secs()),
         "answered after {waited:?}"
     );
-    served.await.unwrap();
+    within("the stalled one is given up", served).await.unwrap();
     drop((all, honest));
     pipes.stopper.stop();
 }
@@ -254,15 +266,23 @@ async fn a_dripping_sender_does_not_keep_the_spare() {
     let all = budget.take(usize::MAX).await;
     let message = packed("t", &numbered(0, 60_000), Some("a"));
     let (mut dripping, served) = pipes.connect();
-    dripping.write_all(&message[..200 << 10]).await.unwrap();
+    within(
+        "the first part is read",
+        dripping.write_all(&message[..200 << 10]),
+    )
+    .await
+    .unwrap();
     let begun = Instant::now();
     for byte in message[200 << 10..].chunks(1) {
-        if dripping.write_all(byte).await.is_err() {
+        if within("it is read or closed", dripping.write_all(byte))
+            .await
+            .is_err()
+        {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    served.await.unwrap();
+    within("it is given up", served).await.unwrap();
     let lasted = begun.elapsed();
     assert!(
         (29..=35).contains(&lasted.as_secs()),
