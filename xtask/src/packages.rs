@@ -27,6 +27,15 @@ pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
     process::run(apt()?.args(install).args(&missing)).context("install the system packages")
 }
 
+/// Makes sure that a program can be started; `package` is the Debian package that brings it. One that was installed
+/// in another way is as good.
+pub(crate) fn ensure_program(program: &str, package: &str) -> Result<()> {
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    });
+    if found { Ok(()) } else { ensure(&[package]) }
+}
+
 fn is_installed(package: &str) -> bool {
     let status = Command::new("dpkg-query")
         .args(["--show", "--showformat", "${db:Status-Status}", package])
@@ -57,4 +66,14 @@ fn succeeds(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_there_needs_no_package() {
+        ensure_program("sh", "no-such-package").unwrap();
+    }
 }

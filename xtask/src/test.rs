@@ -3,7 +3,7 @@
 mod steps;
 
 use self::steps::{STEPS, Step};
-use crate::tree;
+use crate::{servers, tree};
 use anyhow::{Result, bail};
 use std::{
     path::Path,
@@ -57,7 +57,13 @@ fn run_all(steps: &[Step]) -> Result<()> {
     let root = tree::root()?;
     let start = Instant::now();
     let before = steps::changes(&root);
+    let servers = servers::running()?;
     let mut done: Vec<Done> = steps.iter().map(|step| run_step(step, &root)).collect();
+    done.push(settle(
+        "stop",
+        "servers that this run started are ended",
+        || servers::stop_others(&servers),
+    ));
     done.push(settle(
         "clean",
         "the run left nothing in the checkout",
