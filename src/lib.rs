@@ -4,4 +4,5 @@
 //! The folders show the data path. Imports point downwards only:
 //! cli -> admin -> runtime -> pipeline -> { output -> buffer, router } -> config -> telemetry -> sdk.
 
+pub mod config;
 pub mod telemetry;

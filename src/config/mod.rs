@@ -1,0 +1,5 @@
+//! Text to typed, checked configuration.
+
+mod tag_pattern;
+
+pub use self::tag_pattern::{PatternError, TagPattern, TagSet};
