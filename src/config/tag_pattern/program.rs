@@ -145,16 +145,13 @@ impl Compiler {
             if std::mem::take(&mut self.dot) {
                 self.steps.push(Step::BeforeDot);
             }
-            *rest = match after.strip_prefix('.') {
-                Some(after) => {
-                    self.parts();
-                    after.chars()
-                }
-                None => {
-                    self.repeat(Step::Any);
-                    after.chars()
-                }
-            };
+            if let Some(after) = after.strip_prefix('.') {
+                self.parts();
+                *rest = after.chars();
+            } else {
+                self.repeat(Step::Any);
+                *rest = after.chars();
+            }
             return true;
         }
         let Some(c) = rest.next() else {
