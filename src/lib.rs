@@ -4,5 +4,11 @@
 //! The folders show the data path. Imports point downwards only:
 //! cli -> admin -> runtime -> pipeline -> { output -> buffer, router } -> config -> telemetry -> sdk.
 
+pub mod admin;
 pub mod buffer;
+pub mod config;
+pub mod output;
+pub mod pipeline;
+pub mod router;
+pub mod runtime;
 pub mod telemetry;

@@ -18,16 +18,22 @@ fn to_prometheus(openmetrics: &str) -> String {
     let mut out = String::with_capacity(openmetrics.len() + 1024);
     let mut pending_help: Option<(&str, &str)> = None;
     for line in openmetrics.lines() {
-        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+        if let Some((name, help)) = line
+            .strip_prefix("# HELP ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             pending_help = Some((name, help));
             continue;
         }
-        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             let suffix = if kind == "counter" { "_total" } else { "" };
             if let Some((_, help)) = pending_help.take().filter(|(of, _)| *of == name) {
-                out.push_str(&format!("# HELP {name}{suffix} {help}\n"));
+                push_line(&mut out, &["# HELP ", name, suffix, " ", help]);
             }
-            out.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+            push_line(&mut out, &["# TYPE ", name, suffix, " ", kind]);
             continue;
         }
         if !line.starts_with("# ") {
@@ -36,6 +42,10 @@ fn to_prometheus(openmetrics: &str) -> String {
         }
     }
     out
+}
+
+fn push_line(out: &mut String, parts: &[&str]) {
+    out.extend(parts.iter().copied().chain(["\n"]));
 }
 
 #[cfg(test)]
@@ -47,7 +57,10 @@ mod tests {
 
     #[test]
     fn openmetrics_goes_out_as_it_is() {
-        let (content_type, body) = negotiate("application/openmetrics-text;version=1.0.0", TEXT.to_owned());
+        let (content_type, body) = negotiate(
+            "application/openmetrics-text;version=1.0.0",
+            TEXT.to_owned(),
+        );
         assert_eq!((content_type, body.as_str()), (OPENMETRICS, TEXT));
     }
 

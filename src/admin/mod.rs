@@ -35,12 +35,19 @@ pub struct AdminError {
 ///
 /// # Errors
 /// [`AdminError`] when the address cannot be bound.
-pub fn start(address: SocketAddr, health: Health, gauges: Gauges) -> Result<SocketAddr, AdminError> {
+pub fn start(
+    address: SocketAddr,
+    health: Health,
+    gauges: Gauges,
+) -> Result<SocketAddr, AdminError> {
     let failed = |source| AdminError { address, source };
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     let app = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -56,31 +63,40 @@ pub fn start(address: SocketAddr, health: Health, gauges: Gauges) -> Result<Sock
             tracing::error!(%error, "the admin port failed");
         }
     };
-    thread::Builder::new().name("admin".to_owned()).spawn(body).map_err(failed)?;
+    thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(body)
+        .map_err(failed)?;
     Ok(bound)
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {
-    answer(admin.health.live())
+    answer(&admin.health.live())
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    answer(admin.health.ready())
+    answer(&admin.health.ready())
 }
 
 async fn startupz(State(admin): State<Admin>) -> Response {
-    answer(admin.health.started())
+    answer(&admin.health.started())
 }
 
 async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (content_type, body) = exposition::negotiate(accept, admin.gauges.encode());
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-fn answer(verdict: Verdict) -> Response {
-    let (code, status) =
-        if verdict.ok { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+fn answer(verdict: &Verdict) -> Response {
+    let (code, status) = if verdict.ok {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
     let body = Json(serde_json::json!({ "status": status, "reasons": verdict.reasons }));
     (code, body).into_response()
 }

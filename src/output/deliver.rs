@@ -65,7 +65,9 @@ async fn attempt(
     node.metrics.inflight.inc();
     let outcome = Fence(node.plugin.write(view)).await;
     node.metrics.inflight.dec();
-    node.metrics.duration_seconds.observe(start.elapsed().as_secs_f64());
+    node.metrics
+        .duration_seconds
+        .observe(start.elapsed().as_secs_f64());
     if outcome.is_err() {
         node.metrics.panics.inc();
     }
@@ -73,8 +75,18 @@ async fn attempt(
 }
 
 /// Books what is settled and returns what is still alive.
-async fn settle(node: &OutputNode, chunk: &Chunk, judgement: Judgement, state: &RetryState) -> Bitmap {
-    let Judgement { delivered, rejected, mut retry, .. } = judgement;
+async fn settle(
+    node: &OutputNode,
+    chunk: &Chunk,
+    judgement: Judgement,
+    state: &RetryState,
+) -> Bitmap {
+    let Judgement {
+        delivered,
+        rejected,
+        mut retry,
+        ..
+    } = judgement;
     if delivered > 0 {
         node.account.delivered(u64::from(delivered));
         chunk.settle(u64::from(delivered));
@@ -89,11 +101,22 @@ async fn settle(node: &OutputNode, chunk: &Chunk, judgement: Judgement, state: &
 }
 
 fn book_delivery(node: &OutputNode, chunk: &Chunk, delivered: u32) {
-    let total: u64 = chunk.frames().iter().map(|frame| frame.events.len() as u64).sum();
+    let total: u64 = chunk
+        .frames()
+        .iter()
+        .map(|frame| frame.events.len() as u64)
+        .sum();
     let share = total * u64::from(delivered) / u64::from(chunk.record_count()).max(1);
     node.metrics.sent_bytes.inc_by(share);
-    if let Some(Ok(first)) = chunk.frames().first().and_then(|frame| frame.entries().next()) {
-        #[expect(clippy::cast_precision_loss, reason = "a difference of times; a float holds it well enough")]
+    if let Some(Ok(first)) = chunk
+        .frames()
+        .first()
+        .and_then(|frame| frame.entries().next())
+    {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a difference of times; a float holds it well enough"
+        )]
         let secs = (Time::now().secs - first.time.secs) as f64;
         node.metrics.latency_seconds.observe(secs.max(0.0));
     }
@@ -157,7 +180,10 @@ fn dead_records(
         let end = first + frame.count;
         if wanted.peek().is_some_and(|(index, _)| *index < end) {
             for (place, event) in (0..).zip(frame.entries().map_while(Result::ok)) {
-                let Some((_, failure)) = wanted.next_if(|(index, _)| *index == first + place) else { continue };
+                let Some((_, failure)) = wanted.next_if(|(index, _)| *index == first + place)
+                else {
+                    continue;
+                };
                 dead.push(DeadRecord {
                     tag: frame.tag.clone(),
                     entry: event.entry.to_vec().into(),
@@ -196,7 +222,9 @@ fn report(node: &OutputNode, judgement: &Judgement) {
 async fn pause(node: &OutputNode, wait: Duration, state: &RetryState, give_up: &Stop) -> bool {
     node.metrics.retries.inc();
     node.metrics.retry_wait_seconds.set(wait.as_secs_f64());
-    node.metrics.consecutive_failures.set(i64::from(state.consecutive()));
+    node.metrics
+        .consecutive_failures
+        .set(i64::from(state.consecutive()));
     let goes_on = tokio::select! {
         () = tokio::time::sleep(wait) => true,
         () = give_up.stopped() => false,

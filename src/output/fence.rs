@@ -30,7 +30,9 @@ impl<T> Future for Fence<'_, T> {
 fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let owned = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(owned).unwrap_or("panic without a message").to_owned()
+    text.or(owned)
+        .unwrap_or("panic without a message")
+        .to_owned()
 }
 
 #[cfg(test)]

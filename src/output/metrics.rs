@@ -34,18 +34,45 @@ impl OutputMetrics {
     pub fn new(metrics: &Metrics) -> Self {
         let error = |kind: FailureKind| {
             let help = "Records or chunks that were not delivered at a try";
-            (kind, metrics.counter("output_errors", help, &[("kind", kind.as_str())]))
+            (
+                kind,
+                metrics.counter("output_errors", help, &[("kind", kind.as_str())]),
+            )
         };
         Self {
             sent_batches: metrics.counter("sent_batches", "Chunks that were settled", &[]),
-            sent_bytes: metrics.counter("sent_bytes", "Bytes of delivered records as MessagePack", &[]),
+            sent_bytes: metrics.counter(
+                "sent_bytes",
+                "Bytes of delivered records as MessagePack",
+                &[],
+            ),
             retries: metrics.counter("output_retries", "Tries after the first", &[]),
-            retry_wait_seconds: metrics.float_gauge("output_retry_wait_seconds", "Wait before the next try", &[]),
-            consecutive_failures: metrics.gauge("output_consecutive_failures", "Failures in a row", &[]),
+            retry_wait_seconds: metrics.float_gauge(
+                "output_retry_wait_seconds",
+                "Wait before the next try",
+                &[],
+            ),
+            consecutive_failures: metrics.gauge(
+                "output_consecutive_failures",
+                "Failures in a row",
+                &[],
+            ),
             inflight: metrics.gauge("output_inflight_requests", "Writes that are running", &[]),
-            duration_seconds: metrics.histogram("output_request_duration_seconds", "Duration of a write", &[]),
-            latency_seconds: metrics.histogram("end_to_end_latency_seconds", "Event time to delivery", &[]),
-            panics: metrics.counter("panics", "Panics that were fenced in", &[("where", "output")]),
+            duration_seconds: metrics.histogram(
+                "output_request_duration_seconds",
+                "Duration of a write",
+                &[],
+            ),
+            latency_seconds: metrics.histogram(
+                "end_to_end_latency_seconds",
+                "Event time to delivery",
+                &[],
+            ),
+            panics: metrics.counter(
+                "panics",
+                "Panics that were fenced in",
+                &[("where", "output")],
+            ),
             errors: FailureKind::ALL.map(error).to_vec(),
         }
     }

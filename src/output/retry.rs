@@ -29,7 +29,11 @@ impl RetryPolicy {
     pub fn delay(&self, retry: u32, random: f64) -> Duration {
         let factor = self.base.powi(i32::try_from(retry.min(64)).unwrap_or(64));
         let secs = (self.wait.as_secs_f64() * factor).min(self.max_interval.as_secs_f64());
-        let moved = if self.randomize { secs * (1.0 - JITTER + 2.0 * JITTER * random) } else { secs };
+        let moved = if self.randomize {
+            secs * (1.0 - JITTER + 2.0 * JITTER * random)
+        } else {
+            secs
+        };
         Duration::try_from_secs_f64(moved).unwrap_or(self.max_interval)
     }
 }
@@ -68,7 +72,10 @@ impl RetryState {
     /// Whether the limits say to give up.
     pub(super) fn is_exhausted(&self, policy: &RetryPolicy) -> bool {
         let too_often = policy.max_times.is_some_and(|max| self.attempts > max);
-        let since = self.first_failure.map(|first| first.elapsed()).unwrap_or_default();
+        let since = self
+            .first_failure
+            .map(|first| first.elapsed())
+            .unwrap_or_default();
         too_often || policy.timeout.is_some_and(|timeout| since >= timeout)
     }
 }
@@ -90,13 +97,18 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_longest() {
-        let secs: Vec<_> = [0, 1, 2, 8, 9, 1_000].map(|retry| policy().delay(retry, 0.5).as_secs()).into();
+        let secs: Vec<_> = [0, 1, 2, 8, 9, 1_000]
+            .map(|retry| policy().delay(retry, 0.5).as_secs())
+            .into();
         assert_eq!(secs, [1, 2, 4, 256, 300, 300]);
     }
 
     #[test]
     fn jitter_moves_a_delay_by_an_eighth_at_most() {
-        let policy = RetryPolicy { randomize: true, ..policy() };
+        let policy = RetryPolicy {
+            randomize: true,
+            ..policy()
+        };
         assert_eq!(policy.delay(3, 0.0), Duration::from_secs(7));
         assert_eq!(policy.delay(3, 1.0), Duration::from_secs(9));
     }
@@ -110,7 +122,11 @@ mod tests {
         state.attempts = 3;
         assert!(state.is_exhausted(&policy()));
 
-        let by_time = RetryPolicy { max_times: None, timeout: Some(Duration::from_secs(60)), ..policy() };
+        let by_time = RetryPolicy {
+            max_times: None,
+            timeout: Some(Duration::from_secs(60)),
+            ..policy()
+        };
         let mut state = RetryState::default();
         state.failed(&by_time, None);
         tokio::time::advance(Duration::from_secs(59)).await;
@@ -122,7 +138,10 @@ mod tests {
     #[test]
     fn the_destination_may_ask_for_more_time() {
         let mut state = RetryState::default();
-        assert_eq!(state.failed(&policy(), Some(Duration::from_secs(30))), Duration::from_secs(30));
+        assert_eq!(
+            state.failed(&policy(), Some(Duration::from_secs(30))),
+            Duration::from_secs(30)
+        );
         assert_eq!(state.failed(&policy(), None), Duration::from_secs(2));
         state.progressed();
         assert_eq!(state.failed(&policy(), None), Duration::from_secs(1));

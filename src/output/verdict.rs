@@ -57,18 +57,38 @@ pub(super) fn judge(
 impl Judgement {
     fn delivered(live: &Bitmap) -> Self {
         let retry = Bitmap::empty(live.len());
-        Self { delivered: live.alive(), rejected: Vec::new(), retry, after: None, failures: Vec::new() }
+        Self {
+            delivered: live.alive(),
+            rejected: Vec::new(),
+            retry,
+            after: None,
+            failures: Vec::new(),
+        }
     }
 
     fn retry_all(live: &Bitmap, after: Option<Duration>, failure: Failure) -> Self {
         let failures = vec![(failure, live.alive())];
-        Self { delivered: 0, rejected: Vec::new(), retry: live.clone(), after, failures }
+        Self {
+            delivered: 0,
+            rejected: Vec::new(),
+            retry: live.clone(),
+            after,
+            failures,
+        }
     }
 
     fn reject_all(live: &Bitmap, failure: &Failure) -> Self {
-        let rejected = indexes(live).map(|index| (index, failure.clone())).collect();
+        let rejected = indexes(live)
+            .map(|index| (index, failure.clone()))
+            .collect();
         let failures = vec![(failure.clone(), live.alive())];
-        Self { delivered: 0, rejected, retry: Bitmap::empty(live.len()), after: None, failures }
+        Self {
+            delivered: 0,
+            rejected,
+            retry: Bitmap::empty(live.len()),
+            after: None,
+            failures,
+        }
     }
 
     fn except(live: &Bitmap, exceptions: Vec<(u32, Verdict)>, state: &mut RetryState) -> Self {
@@ -103,14 +123,22 @@ impl Judgement {
     }
 
     fn give_up(&mut self) {
-        let last = self.failures.last().map_or_else(String::new, |(failure, _)| failure.to_string());
+        let last = self
+            .failures
+            .last()
+            .map_or_else(String::new, |(failure, _)| failure.to_string());
         let failure = Failure::new(FailureKind::RetryExhausted, format!("gave up; last {last}"));
-        self.rejected.extend(indexes(&self.retry).map(|index| (index, failure.clone())));
+        self.rejected
+            .extend(indexes(&self.retry).map(|index| (index, failure.clone())));
         self.retry = Bitmap::empty(self.retry.len());
     }
 
     fn note(&mut self, failure: Failure) {
-        match self.failures.iter_mut().find(|(seen, _)| seen.kind == failure.kind) {
+        match self
+            .failures
+            .iter_mut()
+            .find(|(seen, _)| seen.kind == failure.kind)
+        {
             Some((_, count)) => *count += 1,
             None => self.failures.push((failure, 1)),
         }
@@ -128,7 +156,14 @@ mod tests {
 
     fn policy(max_times: Option<u32>) -> RetryPolicy {
         let wait = Duration::from_secs(1);
-        RetryPolicy { wait, base: 2.0, max_interval: wait, randomize: false, max_times, timeout: None }
+        RetryPolicy {
+            wait,
+            base: 2.0,
+            max_interval: wait,
+            randomize: false,
+            max_times,
+            timeout: None,
+        }
     }
 
     fn failure() -> Failure {
@@ -165,18 +200,37 @@ mod tests {
     fn the_limit_of_tries_rejects_what_is_left() {
         let mut state = RetryState::default();
         let answer = || Ok(Outcome::RetryChunk(None, failure()));
-        assert_eq!(judge(answer(), &Bitmap::full(3), &mut state, &policy(Some(1))).retry.alive(), 3);
+        assert_eq!(
+            judge(answer(), &Bitmap::full(3), &mut state, &policy(Some(1)))
+                .retry
+                .alive(),
+            3
+        );
         let last = judge(answer(), &Bitmap::full(3), &mut state, &policy(Some(1)));
         assert_eq!((last.retry.alive(), last.rejected.len()), (0, 3));
-        assert!(last.rejected.iter().all(|(_, failure)| failure.kind == FailureKind::RetryExhausted));
+        assert!(
+            last.rejected
+                .iter()
+                .all(|(_, failure)| failure.kind == FailureKind::RetryExhausted)
+        );
     }
 
     #[test]
     fn a_second_panic_makes_a_chunk_poison() {
         let mut state = RetryState::default();
-        let first = judge(Err("oh".into()), &Bitmap::full(2), &mut state, &policy(None));
+        let first = judge(
+            Err("oh".into()),
+            &Bitmap::full(2),
+            &mut state,
+            &policy(None),
+        );
         assert_eq!(first.retry.alive(), 2);
-        let second = judge(Err("oh".into()), &Bitmap::full(2), &mut state, &policy(None));
+        let second = judge(
+            Err("oh".into()),
+            &Bitmap::full(2),
+            &mut state,
+            &policy(None),
+        );
         assert_eq!(second.rejected.len(), 2);
     }
 }

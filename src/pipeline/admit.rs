@@ -27,7 +27,12 @@ enum Answer {
 /// # Errors
 /// [`EmitError`] of the first output that refuses and is not forgiven.
 pub(super) async fn admit(account: &Account, records: u64, plan: Plan) -> Result<(), EmitError> {
-    let Plan { deliveries, drops, created, done } = plan;
+    let Plan {
+        deliveries,
+        drops,
+        created,
+        done,
+    } = plan;
     let mut answers = Vec::with_capacity(deliveries.len());
     for delivery in &deliveries {
         answers.push(reserve(delivery).await?);
@@ -48,7 +53,9 @@ pub(super) async fn admit(account: &Account, records: u64, plan: Plan) -> Result
             }
         }
     }
-    done.into_iter().for_each(|batch| batch.due.meet());
+    for batch in done {
+        batch.due.meet();
+    }
     Ok(())
 }
 
@@ -60,7 +67,11 @@ fn store(account: &Account, node: &OutputNode, reservation: Reservation, batch: 
 }
 
 async fn reserve(delivery: &Delivery) -> Result<Answer, EmitError> {
-    let Delivery { node, batch, leniency } = delivery;
+    let Delivery {
+        node,
+        batch,
+        leniency,
+    } = delivery;
     let bytes = batch.events.len();
     let answer = if leniency.ignore_full {
         match poll_once(node.buffer.reserve(bytes)) {
@@ -81,7 +92,10 @@ async fn reserve(delivery: &Delivery) -> Result<Answer, EmitError> {
 fn refused(output: &Arc<str>, refusal: &Refusal) -> EmitError {
     let output = Arc::clone(output);
     match refusal {
-        Refusal::Full | Refusal::TooLarge { .. } => EmitError::Refused { output, reason: refusal.to_string() },
+        Refusal::Full | Refusal::TooLarge { .. } => EmitError::Refused {
+            output,
+            reason: refusal.to_string(),
+        },
         _ => EmitError::Closed { output },
     }
 }
@@ -89,7 +103,10 @@ fn refused(output: &Arc<str>, refusal: &Refusal) -> EmitError {
 /// The value of a future that is ready at once.
 fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }

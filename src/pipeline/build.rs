@@ -9,7 +9,7 @@ use sdk::{
     plugin::{Build, BuildCx},
 };
 
-use super::{FilterNode, Label, Leniency, Pipeline, Store, Target};
+use super::{FilterNode, Label, Leniency, Pipeline, Store, Target, settings};
 use crate::{
     buffer::{Buffer, BufferError, DeadLetter, DeadLetterError},
     config::{
@@ -86,7 +86,9 @@ pub enum BuildError {
 }
 
 fn first(errors: &ConfigErrors) -> String {
-    errors.first().map_or_else(String::new, |error| format!("{}: {}", error.path, error.message))
+    errors.first().map_or_else(String::new, |error| {
+        format!("{}: {}", error.path, error.message)
+    })
 }
 
 impl Parts {
@@ -117,13 +119,21 @@ impl Parts {
 /// # Errors
 /// [`BuildError`] of the first component that fails.
 pub fn build(config: &Config, parts: &Parts) -> Result<Built, BuildError> {
-    let mut builder = Builder { config, parts, outputs: Vec::new() };
+    let mut builder = Builder {
+        config,
+        parts,
+        outputs: Vec::new(),
+    };
     let mut labels = Vec::new();
     let mut rules = Vec::new();
     for label in &config.labels {
         labels.push(builder.label(label)?);
         rules.push(LabelRules {
-            filters: label.filters.iter().map(|filter| filter.tags.clone()).collect(),
+            filters: label
+                .filters
+                .iter()
+                .map(|filter| filter.tags.clone())
+                .collect(),
             matches: label.matches.iter().map(|rule| rule.tags.clone()).collect(),
         });
     }
@@ -139,7 +149,10 @@ pub fn build(config: &Config, parts: &Parts) -> Result<Built, BuildError> {
         account: parts.ledger.open(Holder::Pipeline, &metrics),
         unmatched: metrics.counter("unmatched_records", "Records whose tag no match takes", &[]),
     };
-    Ok(Built { pipeline: Arc::new(pipeline), outputs: builder.outputs })
+    Ok(Built {
+        pipeline: Arc::new(pipeline),
+        outputs: builder.outputs,
+    })
 }
 
 struct Builder<'a> {
@@ -150,16 +163,27 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn label_index(&self, name: &str) -> Option<usize> {
-        self.config.labels.iter().position(|label| &*label.name == name)
+        self.config
+            .labels
+            .iter()
+            .position(|label| &*label.name == name)
     }
 
     fn label(&mut self, label: &LabelSpec) -> Result<Label, BuildError> {
-        let filters = label.filters.iter().map(|filter| self.filter(filter)).collect::<Result<_, _>>()?;
+        let filters = label
+            .filters
+            .iter()
+            .map(|filter| self.filter(filter))
+            .collect::<Result<_, _>>()?;
         let mut targets = Vec::new();
         for MatchSpec { target, .. } in &label.matches {
             targets.push(self.target("match", target)?);
         }
-        Ok(Label { name: Arc::clone(&label.name), filters, targets })
+        Ok(Label {
+            name: Arc::clone(&label.name),
+            filters,
+            targets,
+        })
     }
 
     fn filter(&self, spec: &FilterSpec) -> Result<FilterNode, BuildError> {
@@ -168,24 +192,47 @@ impl Builder<'_> {
         let seen = count("filter_records_in", "Records that reached the filter");
         let passed = count("filter_records_out", "Records that left the filter");
         let failed = count("filter_errors", "Records that the filter could not handle");
-        let Build::Filter(make) = spec.plugin.descriptor.build else { return Err(wrong_kind(&spec.plugin)) };
-        let filter = make(spec.plugin.params.clone(), &self.parts.build_cx(&spec.plugin, metrics.clone()))
-            .map_err(|errors| BuildError::Config { id: Arc::clone(&spec.plugin.id), errors })?;
-        Ok(FilterNode { filter, seen, passed, failed })
+        let Build::Filter(make) = spec.plugin.descriptor.build else {
+            return Err(wrong_kind(&spec.plugin));
+        };
+        let filter = make(
+            spec.plugin.params.clone(),
+            &self.parts.build_cx(&spec.plugin, metrics.clone()),
+        )
+        .map_err(|errors| BuildError::Config {
+            id: Arc::clone(&spec.plugin.id),
+            errors,
+        })?;
+        Ok(FilterNode {
+            filter,
+            seen,
+            passed,
+            failed,
+        })
     }
 
     fn target(&mut self, kind: &str, target: &TargetSpec) -> Result<Target, BuildError> {
         Ok(match target {
-            TargetSpec::Relabel(label) => Target::Relabel(self.label_index(label).unwrap_or(usize::MAX)),
+            TargetSpec::Relabel(label) => {
+                Target::Relabel(self.label_index(label).unwrap_or(usize::MAX))
+            }
             TargetSpec::Output(spec) => Target::Output(self.output(kind, spec)?),
             TargetSpec::Copy(specs) => {
                 let mut stores = Vec::new();
-                for StoreSpec { on_error, on_full, target } in specs {
+                for StoreSpec {
+                    on_error,
+                    on_full,
+                    target,
+                } in specs
+                {
                     let leniency = Leniency {
                         ignore_error: *on_error == StorePolicy::Ignore,
                         ignore_full: *on_full == StorePolicy::Ignore,
                     };
-                    stores.push(Store { target: self.target("store", target)?, leniency });
+                    stores.push(Store {
+                        target: self.target("store", target)?,
+                        leniency,
+                    });
                 }
                 Target::Copy(stores)
             }
@@ -195,20 +242,36 @@ impl Builder<'_> {
     fn output(&mut self, kind: &str, spec: &OutputSpec) -> Result<Arc<OutputNode>, BuildError> {
         let id = &spec.plugin.id;
         let metrics = self.parts.metrics_of(kind, &spec.plugin);
-        let Build::Output(make, _) = spec.plugin.descriptor.build else { return Err(wrong_kind(&spec.plugin)) };
-        let plugin = make(spec.plugin.params.clone(), &self.parts.build_cx(&spec.plugin, metrics.clone()))
-            .map_err(|errors| BuildError::Config { id: Arc::clone(id), errors })?;
+        let Build::Output(make, _) = spec.plugin.descriptor.build else {
+            return Err(wrong_kind(&spec.plugin));
+        };
+        let plugin = make(
+            spec.plugin.params.clone(),
+            &self.parts.build_cx(&spec.plugin, metrics.clone()),
+        )
+        .map_err(|errors| BuildError::Config {
+            id: Arc::clone(id),
+            errors,
+        })?;
         let account = self.parts.ledger.open(Holder::Output, &metrics);
-        let buffer = Buffer::open(spec.buffer.settings(), Arc::clone(id), account.clone(), &metrics)
-            .map_err(|source| BuildError::Buffer { id: Arc::clone(id), source })?;
+        let buffer = Buffer::open(
+            settings::buffer(&spec.buffer),
+            Arc::clone(id),
+            account.clone(),
+            &metrics,
+        )
+        .map_err(|source| BuildError::Buffer {
+            id: Arc::clone(id),
+            source,
+        })?;
         let node = Arc::new(OutputNode {
             id: Arc::clone(id),
             plugin,
             buffer,
             account,
-            dead_letter: self.dead_letter(id, &spec.dead_letter, &metrics)?,
+            dead_letter: dead_letter(id, &spec.dead_letter, &metrics)?,
             drop_when_dead_letter_full: spec.dead_letter.on_full == DeadLetterFull::Drop,
-            retry: spec.buffer.retry_policy(),
+            retry: settings::retry(&spec.buffer),
             flush_thread_count: spec.buffer.flush_thread_count,
             metrics: OutputMetrics::new(&metrics),
         });
@@ -220,23 +283,28 @@ impl Builder<'_> {
         });
         Ok(node)
     }
+}
 
-    fn dead_letter(
-        &self,
-        id: &Arc<str>,
-        config: &DeadLetterConfig,
-        metrics: &Metrics,
-    ) -> Result<Option<Arc<DeadLetter>>, BuildError> {
-        if config.kind == DeadLetterKind::None {
-            return Ok(None);
-        }
-        DeadLetter::open(&config.path, config.max_bytes.0, metrics)
-            .map(|dead_letter| Some(Arc::new(dead_letter)))
-            .map_err(|source| BuildError::DeadLetter { id: Arc::clone(id), source })
+fn dead_letter(
+    id: &Arc<str>,
+    config: &DeadLetterConfig,
+    metrics: &Metrics,
+) -> Result<Option<Arc<DeadLetter>>, BuildError> {
+    if config.kind == DeadLetterKind::None {
+        return Ok(None);
     }
+    DeadLetter::open(&config.path, config.max_bytes.0, metrics)
+        .map(|dead_letter| Some(Arc::new(dead_letter)))
+        .map_err(|source| BuildError::DeadLetter {
+            id: Arc::clone(id),
+            source,
+        })
 }
 
 /// The checker refuses such a configuration, so nobody sees this.
 fn wrong_kind(plugin: &PluginSpec) -> BuildError {
-    BuildError::Config { id: Arc::clone(&plugin.id), errors: Vec::new() }
+    BuildError::Config {
+        id: Arc::clone(&plugin.id),
+        errors: Vec::new(),
+    }
 }

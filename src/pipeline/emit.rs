@@ -29,8 +29,16 @@ impl SourceEmit {
             pipeline,
             label,
             records: metrics.counter("received_records", "Records taken from senders", &[]),
-            bytes: metrics.counter("received_bytes", "Bytes of those records as MessagePack", &[]),
-            refused: metrics.counter("refused_records", "Records that no buffer took; not acknowledged", &[]),
+            bytes: metrics.counter(
+                "received_bytes",
+                "Bytes of those records as MessagePack",
+                &[],
+            ),
+            refused: metrics.counter(
+                "refused_records",
+                "Records that no buffer took; not acknowledged",
+                &[],
+            ),
         }
     }
 }

@@ -8,12 +8,13 @@ mod admit;
 mod build;
 mod emit;
 mod plan;
+mod settings;
 
 use std::sync::Arc;
 
 use sdk::{filter::Filter, metrics::Counter};
 
-pub use self::build::{BuildError, Built, Parts, build};
+pub use self::build::{BuildError, Built, BuiltOutput, Parts, build};
 pub use self::emit::SourceEmit;
 use crate::{output::OutputNode, router::Router, telemetry::ledger::Account};
 

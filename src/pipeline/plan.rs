@@ -36,7 +36,13 @@ impl Pipeline {
     /// Plans a batch that enters at a label.
     pub(super) fn plan(&self, label: usize, batch: Batch) -> Plan {
         let mut plan = Plan::default();
-        self.enter(label, batch, Leniency::default(), &mut plan, LABELS_DEEP_MAX);
+        self.enter(
+            label,
+            batch,
+            Leniency::default(),
+            &mut plan,
+            LABELS_DEEP_MAX,
+        );
         plan
     }
 
@@ -45,15 +51,25 @@ impl Pipeline {
             return plan.drop_batch(DropReason::Unmatched, batch);
         };
         let route = self.router.route(index, &batch.tag);
-        let filters: Vec<_> = route.filters.iter().filter_map(|at| Some((*at, label.filters.get(*at)?))).collect();
+        let filters: Vec<_> = route
+            .filters
+            .iter()
+            .filter_map(|at| Some((*at, label.filters.get(*at)?)))
+            .collect();
         let batch = if filters.is_empty() {
             batch
         } else {
-            let chain = Chain::new(filters.iter().map(|(_, node)| Arc::clone(&node.filter)).collect());
+            let chain = Chain::new(
+                filters
+                    .iter()
+                    .map(|(_, node)| Arc::clone(&node.filter))
+                    .collect(),
+            );
             let applied = chain.apply(batch);
             for ((_, node), count) in filters.iter().zip(&applied.counts) {
                 node.seen.inc_by(u64::from(count.seen));
-                node.passed.inc_by(u64::from(count.seen - count.dropped - count.failed));
+                node.passed
+                    .inc_by(u64::from(count.seen - count.dropped - count.failed));
                 node.failed.inc_by(u64::from(count.failed));
             }
             self.after_filters(index, label, applied, plan, depth)
@@ -68,26 +84,59 @@ impl Pipeline {
         }
     }
 
-    fn follow(&self, target: &Target, batch: Batch, leniency: Leniency, plan: &mut Plan, depth: usize) {
+    fn follow(
+        &self,
+        target: &Target,
+        batch: Batch,
+        leniency: Leniency,
+        plan: &mut Plan,
+        depth: usize,
+    ) {
         match target {
-            Target::Output(node) => plan.deliveries.push(Delivery { node: Arc::clone(node), batch, leniency }),
+            Target::Output(node) => plan.deliveries.push(Delivery {
+                node: Arc::clone(node),
+                batch,
+                leniency,
+            }),
             Target::Relabel(label) => self.enter(*label, batch, leniency, plan, depth),
             Target::Copy(stores) => {
                 let Some((first, others)) = stores.split_first() else {
                     return plan.drop_batch(DropReason::Unmatched, batch);
                 };
-                for Store { target, leniency: own } in others {
+                for Store {
+                    target,
+                    leniency: own,
+                } in others
+                {
                     plan.created += u64::from(batch.count);
                     self.follow(target, batch.clone(), leniency.and(*own), plan, depth);
                 }
-                self.follow(&first.target, batch, leniency.and(first.leniency), plan, depth);
+                self.follow(
+                    &first.target,
+                    batch,
+                    leniency.and(first.leniency),
+                    plan,
+                    depth,
+                );
             }
         }
     }
 
     /// Sends what a filter could not handle to the `ERROR` label and books what filters took out.
-    fn after_filters(&self, index: usize, label: &Label, applied: Applied, plan: &mut Plan, depth: usize) -> Batch {
-        let Applied { batch, failed, failure, counts } = applied;
+    fn after_filters(
+        &self,
+        index: usize,
+        label: &Label,
+        applied: Applied,
+        plan: &mut Plan,
+        depth: usize,
+    ) -> Batch {
+        let Applied {
+            batch,
+            failed,
+            failure,
+            counts,
+        } = applied;
         let dropped: u64 = counts.iter().map(|count| u64::from(count.dropped)).sum();
         if dropped > 0 {
             plan.drops.push((DropReason::Filtered, dropped, 0));
@@ -96,7 +145,9 @@ impl Pipeline {
             let reason = failure.unwrap_or_default();
             tracing::warn!(label = %label.name, tag = %failed.tag, records = failed.count, reason, "a filter failed");
             match self.error_label {
-                Some(error) if error != index => self.enter(error, failed, Leniency::default(), plan, depth),
+                Some(error) if error != index => {
+                    self.enter(error, failed, Leniency::default(), plan, depth);
+                }
                 _ => plan.drop_batch(DropReason::FilterError, failed),
             }
         }
@@ -114,7 +165,8 @@ impl Pipeline {
 
 impl Plan {
     fn drop_batch(&mut self, reason: DropReason, batch: Batch) {
-        self.drops.push((reason, u64::from(batch.count), batch.events.len() as u64));
+        self.drops
+            .push((reason, u64::from(batch.count), batch.events.len() as u64));
         self.done.push(batch);
     }
 }
@@ -134,7 +186,9 @@ mod tests {
 
     #[test]
     fn says_it_at_powers_of_two() {
-        let lines: Vec<u64> = (0..20).filter(|before| is_worth_a_line(*before, 1)).collect();
+        let lines: Vec<u64> = (0..20)
+            .filter(|before| is_worth_a_line(*before, 1))
+            .collect();
         assert_eq!(lines, [0, 1, 3, 7, 15]);
     }
 }

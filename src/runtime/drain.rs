@@ -49,10 +49,14 @@ impl Outputs {
     }
 
     fn start_one(&mut self, output: BuiltOutput, supervised: Supervised, stopped: &Stop) {
-        let BuiltOutput { node, flush_at_shutdown, .. } = output;
-        let (give_up, given_up) = Stopper::new();
+        let BuiltOutput {
+            node,
+            flush_at_shutdown,
+            ..
+        } = output;
+        let (giver, give_up) = Stopper::new();
         for _ in 0..node.flush_thread_count.max(1) {
-            let (node, give_up) = (Arc::clone(&node), given_up.clone());
+            let (node, give_up) = (Arc::clone(&node), give_up.clone());
             self.flushers.spawn(node.flush(give_up));
         }
         let (plugin, stop) = (Arc::clone(&node.plugin), stopped.clone());
@@ -60,13 +64,20 @@ impl Outputs {
             let (plugin, stop) = (Arc::clone(&plugin), stop.clone());
             Box::pin(async move { plugin.run(stop).await })
         };
-        self.background.spawn(supervised.run(stopped.clone(), start));
-        self.nodes.push(Running { node, flush_at_shutdown, give_up });
+        self.background
+            .spawn(supervised.run(stopped.clone(), start));
+        self.nodes.push(Running {
+            node,
+            flush_at_shutdown,
+            give_up: giver,
+        });
     }
 
     /// Makes everything stored due now.
     pub(super) fn flush(&self) {
-        self.nodes.iter().for_each(|running| running.node.buffer.flush());
+        self.nodes
+            .iter()
+            .for_each(|running| running.node.buffer.flush());
     }
 
     /// Ends the outputs until `deadline`; `true` when nothing that was only in memory is left.
@@ -79,10 +90,15 @@ impl Outputs {
             }
             running.node.buffer.close();
         }
-        let drained = timeout_at(deadline, join_all(&mut self.flushers)).await.is_ok();
+        let drained = timeout_at(deadline, join_all(&mut self.flushers))
+            .await
+            .is_ok();
         self.nodes.iter().for_each(|running| running.give_up.stop());
         let last = Instant::now() + Duration::from_millis(500);
-        if timeout_at(last, join_all(&mut self.flushers)).await.is_err() {
+        if timeout_at(last, join_all(&mut self.flushers))
+            .await
+            .is_err()
+        {
             self.flushers.shutdown().await;
         }
         self.stop_background.stop();
@@ -117,8 +133,13 @@ pub(super) async fn drain(
     outputs.flush();
     stop_sources.stop();
     let sources_deadline = Instant::now() + timeout / SOURCES_SHARE;
-    if timeout_at(sources_deadline, join_all(&mut sources)).await.is_err() {
-        tracing::warn!("sources did not finish in time; what they had not acknowledged will be sent again");
+    if timeout_at(sources_deadline, join_all(&mut sources))
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "sources did not finish in time; what they had not acknowledged will be sent again"
+        );
         sources.shutdown().await;
     }
     let drained = outputs.end(deadline).await;

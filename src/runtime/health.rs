@@ -85,7 +85,11 @@ impl Health {
 
     /// Buffers whose state makes readiness.
     pub fn watch_buffers(&self, buffers: Vec<(Arc<str>, Buffer)>) {
-        *self.0.buffers.lock().unwrap_or_else(PoisonError::into_inner) = buffers;
+        *self
+            .0
+            .buffers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = buffers;
     }
 
     /// `/livez`: whether the data path still beats. Looks at nothing outside this process.
@@ -93,13 +97,22 @@ impl Health {
         let last = Duration::from_millis(self.0.heartbeat_ms.load(Ordering::Relaxed));
         let silent = self.0.born.elapsed().saturating_sub(last);
         let stuck = silent > STUCK_AFTER;
-        Verdict::of(stuck.then(|| format!("no heartbeat for {} s", silent.as_secs())).into_iter().collect())
+        Verdict::of(
+            stuck
+                .then(|| format!("no heartbeat for {} s", silent.as_secs()))
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// `/startupz`: whether start-up is over.
     pub fn started(&self) -> Verdict {
         let started = self.0.started.load(Ordering::Relaxed);
-        Verdict::of(if started { Vec::new() } else { vec!["starting".to_owned()] })
+        Verdict::of(if started {
+            Vec::new()
+        } else {
+            vec!["starting".to_owned()]
+        })
     }
 
     /// `/readyz`: whether data can be taken now.
@@ -107,7 +120,9 @@ impl Health {
         let mut reasons = self.live().reasons;
         if !self.0.started.load(Ordering::Relaxed) {
             reasons.push("starting".to_owned());
-        } else if self.0.sources_bound.load(Ordering::Relaxed) < self.0.sources.load(Ordering::Relaxed) {
+        } else if self.0.sources_bound.load(Ordering::Relaxed)
+            < self.0.sources.load(Ordering::Relaxed)
+        {
             reasons.push("a source is not bound".to_owned());
         }
         if self.0.draining.load(Ordering::Relaxed) {
@@ -126,13 +141,20 @@ impl Health {
 
     /// The watched buffers with the ids of their outputs.
     pub fn buffers(&self) -> Vec<(Arc<str>, Buffer)> {
-        self.0.buffers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .buffers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl Verdict {
     fn of(reasons: Vec<String>) -> Self {
-        Self { ok: reasons.is_empty(), reasons }
+        Self {
+            ok: reasons.is_empty(),
+            reasons,
+        }
     }
 }
 

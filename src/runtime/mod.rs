@@ -75,15 +75,29 @@ pub async fn run(config: Config, shared: Shared) -> Result<End, StartError> {
     spawn_heartbeat(&shared.health);
     let parts = parts(&config, &shared.ledger);
     let (config, built) = open(config, parts.clone()).await?;
-    let buffers = built.outputs.iter().map(|output| (Arc::clone(&output.node.id), output.node.buffer.clone()));
+    let buffers = built
+        .outputs
+        .iter()
+        .map(|output| (Arc::clone(&output.node.id), output.node.buffer.clone()));
     shared.health.watch_buffers(buffers.collect());
 
     let (fatal, mut fatals) = mpsc::channel(1);
-    let life = Life { default_failure: config.service.failure, fatal };
+    let life = Life {
+        default_failure: config.service.failure,
+        fatal,
+    };
     let outputs = drain::Outputs::start(built.outputs, &life);
     let (stop_sources, stopped) = Stopper::new();
     let mut sources = JoinSet::new();
-    let bound = sources::start(&config, &parts, &shared, &built.pipeline, &life, &stopped, &mut sources);
+    let bound = sources::start(
+        &config,
+        &parts,
+        &shared,
+        &built.pipeline,
+        &life,
+        &stopped,
+        &mut sources,
+    );
     let health = shared.health.clone();
     tokio::spawn(async move {
         bound.wait().await;
@@ -91,23 +105,41 @@ pub async fn run(config: Config, shared: Shared) -> Result<End, StartError> {
         tracing::info!("started");
     });
 
-    let mut end = End::Clean;
+    let end = wait_for_end(&mut signals, &mut fatals, &outputs).await;
+    let finished = drain::drain(
+        &config.service,
+        &shared.health,
+        stop_sources,
+        sources,
+        outputs,
+    )
+    .await;
+    Ok(if finished || end == End::Failed {
+        end
+    } else {
+        End::Unfinished
+    })
+}
+
+/// Acts on signals until there is a reason to end.
+async fn wait_for_end(
+    signals: &mut Signals,
+    fatals: &mut mpsc::Receiver<Fatal>,
+    outputs: &drain::Outputs,
+) -> End {
     loop {
         tokio::select! {
             event = signals.next() => match event {
-                Event::Drain => break,
+                Event::Drain => return End::Clean,
                 Event::Flush => outputs.flush(),
                 Event::Reload => tracing::warn!("SIGHUP: this version cannot reload; restart to change the configuration"),
             },
             Some(Fatal { component, .. }) = fatals.recv() => {
                 tracing::error!(%component, "ending, because its failure = \"stop\"");
-                end = End::Failed;
-                break;
+                return End::Failed;
             }
         }
     }
-    let finished = drain::drain(&config.service, &shared.health, stop_sources, sources, outputs).await;
-    Ok(if finished || end == End::Failed { end } else { End::Unfinished })
 }
 
 /// The rules of failure that components share.
@@ -118,7 +150,12 @@ struct Life {
 }
 
 impl Life {
-    fn supervised(&self, id: &Arc<str>, own: Option<OnFailure>, metrics: &sdk::metrics::Metrics) -> Supervised {
+    fn supervised(
+        &self,
+        id: &Arc<str>,
+        own: Option<OnFailure>,
+        metrics: &sdk::metrics::Metrics,
+    ) -> Supervised {
         Supervised {
             id: Arc::clone(id),
             on_failure: own.unwrap_or(self.default_failure),
@@ -129,7 +166,10 @@ impl Life {
 }
 
 fn parts(config: &Config, ledger: &Ledger) -> Parts {
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let hostname = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     Parts {
         ledger: ledger.clone(),
         clock: Clock::system(),
@@ -140,7 +180,8 @@ fn parts(config: &Config, ledger: &Ledger) -> Parts {
 
 /// Builds the graph on a blocking thread: recovery reads the disk.
 async fn open(config: Config, parts: Parts) -> Result<(Config, Built), StartError> {
-    let opened = tokio::task::spawn_blocking(move || build(&config, &parts).map(|built| (config, built)));
+    let opened =
+        tokio::task::spawn_blocking(move || build(&config, &parts).map(|built| (config, built)));
     match opened.await {
         Ok(built) => Ok(built?),
         Err(panic) => Err(StartError::Panic(panic.to_string())),

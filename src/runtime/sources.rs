@@ -47,7 +47,11 @@ pub(super) fn start(
     let semaphore = Arc::new(Semaphore::new(0));
     shared.health.expect_sources(config.sources.len());
     for spec in &config.sources {
-        let label = config.labels.iter().position(|label| label.name == spec.label).unwrap_or(0);
+        let label = config
+            .labels
+            .iter()
+            .position(|label| label.name == spec.label)
+            .unwrap_or(0);
         let metrics = parts.metrics_of("source", &spec.plugin);
         let emit = Arc::new(SourceEmit::new(Arc::clone(pipeline), label, &metrics));
         let supervised = life.supervised(&spec.plugin.id, spec.failure, &metrics);
@@ -70,7 +74,10 @@ pub(super) fn start(
         let (stop, start) = (stop.clone(), stop.clone());
         tasks.spawn(supervised.run(stop, move || source.start(start.clone())));
     }
-    Bound { semaphore, count: config.sources.len() }
+    Bound {
+        semaphore,
+        count: config.sources.len(),
+    }
 }
 
 /// What is needed to build and run one source, again and again.
@@ -88,7 +95,9 @@ impl Source {
         let Build::Input(make) = self.spec.plugin.descriptor.build else {
             return Box::pin(async { Err(RunError::Other("it is not an input".to_owned())) });
         };
-        let build_cx = self.parts.build_cx(&self.spec.plugin, self.cx.metrics.clone());
+        let build_cx = self
+            .parts
+            .build_cx(&self.spec.plugin, self.cx.metrics.clone());
         let input = match make(self.spec.plugin.params.clone(), &build_cx) {
             Ok(input) => input,
             Err(errors) => {
@@ -96,8 +105,14 @@ impl Source {
                 return Box::pin(async { Err(RunError::Other(message)) });
             }
         };
-        let bound = BoundGuard { health: self.health.clone(), bound: Arc::default() };
-        let cx = InputCx { ready: self.ready(&bound), ..self.cx.clone() };
+        let bound = BoundGuard {
+            health: self.health.clone(),
+            bound: Arc::default(),
+        };
+        let cx = InputCx {
+            ready: self.ready(&bound),
+            ..self.cx.clone()
+        };
         Box::pin(async move {
             let _unbound_at_the_end = bound;
             input.run(cx, stop).await

@@ -16,20 +16,20 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// Longest delay before a restart.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A component that ran this long starts over with the first delay.
-const SETTLED_AFTER: Duration = Duration::from_secs(60);
+const SETTLED_AFTER: Duration = Duration::from_mins(1);
 
 /// A component that failed under `failure = "stop"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fatal {
+pub(super) struct Fatal {
     /// The id of the component.
-    pub component: Arc<str>,
+    pub(super) component: Arc<str>,
     /// What happened.
-    pub message: String,
+    pub(super) message: String,
 }
 
 /// What a component counts about its life.
 #[derive(Debug, Clone)]
-pub struct LifeMetrics {
+pub(super) struct LifeMetrics {
     up: Gauge,
     errors: Counter,
     panics: Counter,
@@ -37,9 +37,13 @@ pub struct LifeMetrics {
 
 impl LifeMetrics {
     /// Registers the series; `metrics` carries the labels of the component.
-    pub fn new(metrics: &Metrics) -> Self {
+    pub(super) fn new(metrics: &Metrics) -> Self {
         let restarts = |reason| {
-            metrics.counter("component_restarts", "Restarts of the component", &[("reason", reason)])
+            metrics.counter(
+                "component_restarts",
+                "Restarts of the component",
+                &[("reason", reason)],
+            )
         };
         Self {
             up: metrics.gauge("component_up", "Whether the component runs", &[]),
@@ -51,20 +55,24 @@ impl LifeMetrics {
 
 /// One component and the rule for its failures.
 #[derive(Debug, Clone)]
-pub struct Supervised {
+pub(super) struct Supervised {
     /// The id, for the log.
-    pub id: Arc<str>,
+    pub(super) id: Arc<str>,
     /// Restart it, or end the process.
-    pub on_failure: OnFailure,
+    pub(super) on_failure: OnFailure,
     /// What it counts.
-    pub metrics: LifeMetrics,
+    pub(super) metrics: LifeMetrics,
     /// Told when the process must end. One place is enough: the first message wins.
-    pub fatal: mpsc::Sender<Fatal>,
+    pub(super) fatal: mpsc::Sender<Fatal>,
 }
 
 impl Supervised {
     /// Runs what `start` makes until `stop` is given; makes it again when it fails.
-    pub async fn run(self, stop: Stop, mut start: impl FnMut() -> Fut<'static, Result<(), RunError>> + Send) {
+    pub(super) async fn run(
+        self,
+        stop: Stop,
+        mut start: impl FnMut() -> Fut<'static, Result<(), RunError>> + Send,
+    ) {
         let mut backoff = BACKOFF_FIRST;
         loop {
             let began = Instant::now();
@@ -84,7 +92,10 @@ impl Supervised {
             if self.on_failure == OnFailure::Stop {
                 tracing::error!(component = %self.id, "failed, and failure = \"stop\": {message}");
                 // A full channel means that another component was first.
-                drop(self.fatal.try_send(Fatal { component: self.id, message }));
+                drop(self.fatal.try_send(Fatal {
+                    component: self.id,
+                    message,
+                }));
                 return;
             }
             if began.elapsed() > SETTLED_AFTER {
@@ -111,7 +122,15 @@ mod tests {
     fn supervised(on_failure: OnFailure) -> (Supervised, mpsc::Receiver<Fatal>) {
         let (fatal, receiver) = mpsc::channel(1);
         let metrics = LifeMetrics::new(&Metrics::new());
-        (Supervised { id: "x".into(), on_failure, metrics, fatal }, receiver)
+        (
+            Supervised {
+                id: "x".into(),
+                on_failure,
+                metrics,
+                fatal,
+            },
+            receiver,
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -149,8 +168,15 @@ mod tests {
     async fn reports_a_failure_that_must_end_the_process() {
         let (supervised, mut fatal) = supervised(OnFailure::Stop);
         let (_stopper, stop) = Stopper::new();
-        supervised.run(stop, || Box::pin(async { Err(RunError::Other("no".into())) })).await;
-        let expected = Fatal { component: "x".into(), message: "no".into() };
+        supervised
+            .run(stop, || {
+                Box::pin(async { Err(RunError::Other("no".into())) })
+            })
+            .await;
+        let expected = Fatal {
+            component: "x".into(),
+            message: "no".into(),
+        };
         assert_eq!(fatal.recv().await, Some(expected));
     }
 }

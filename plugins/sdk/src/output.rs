@@ -43,7 +43,7 @@ impl Bitmap {
     /// `len` records, all alive.
     pub fn full(len: u32) -> Self {
         let mut words = vec![u64::MAX; (len as usize).div_ceil(64)];
-        if let Some(last) = words.last_mut().filter(|_| len % 64 > 0) {
+        if let Some(last) = words.last_mut().filter(|_| !len.is_multiple_of(64)) {
             *last = (1 << (len % 64)) - 1;
         }
         Self { words, len }

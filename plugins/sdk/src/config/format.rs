@@ -77,3 +77,16 @@ macro_rules! number_or_text_value {
 pub(super) use {number_or_text_value, text_value};
 
 text_value!(FieldPath, "FieldPath", "weir-field");
+
+/// Writes a value as one would write it in a configuration, so that schemas and manuals show defaults.
+macro_rules! shown_value {
+    ($($type:ty),*) => {
+        $(impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        })*
+    };
+}
+
+shown_value!(Interval, Listen, Size);

@@ -1,7 +1,7 @@
 //! A value or a list of values: `tag = "a"` and `tag = ["a", "b"]`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// One value, or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -22,6 +22,15 @@ impl<T> From<Form<T>> for OneOrMany<T> {
         match form {
             Form::One(value) => Self(vec![value]),
             Form::Many(values) => Self(values),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for OneOrMany<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [value] => value.serialize(to),
+            values => values.serialize(to),
         }
     }
 }

@@ -62,7 +62,7 @@ fn explain(body: &str, error: &regex::Error) -> String {
         .iter()
         .any(|form| body.contains(form))
     {
-        " (look-around is not supported: it can take exponential time)"
+        "; write it as two conditions, for example one that excludes"
     } else {
         ""
     };

@@ -1,0 +1,92 @@
+//! Keys that somebody writes who comes from Fluentd, and what stands for them here.
+
+/// Fluentd's keys that have no use or another form here. The first half is what to write or to know instead.
+const HINTS: &[(&str, &str)] = &[
+    (
+        "chunk_keys",
+        "chunks need no keys here: an output fills placeholders in per record",
+    ),
+    (
+        "label",
+        "a filter or match is in a label by its place: [[label.NAME.match]]; type = \"relabel\" sends there",
+    ),
+    ("store", "stores belong to type = \"copy\""),
+    (
+        "timekey",
+        "chunks are not cut by time here: an output fills %Y, %m and %d in per record",
+    ),
+    (
+        "timekey_wait",
+        "chunks are not cut by time here: late records go where their time says",
+    ),
+    (
+        "timekey_use_utc",
+        "chunks are not cut by time here; see the time zone of the output",
+    ),
+    (
+        "timekey_zone",
+        "chunks are not cut by time here; see the time zone of the output",
+    ),
+    (
+        "flush_mode",
+        "write flush_interval = \"0s\" for `immediate`, or an interval",
+    ),
+    (
+        "flush_thread_interval",
+        "remove it: a chunk is sent as soon as it is due",
+    ),
+    (
+        "flush_thread_burst_interval",
+        "remove it: a chunk is sent as soon as it is due",
+    ),
+    (
+        "queued_chunks_limit_size",
+        "remove it: total_limit_size is the only limit",
+    ),
+    (
+        "queue_limit_length",
+        "remove it: total_limit_size is the only limit",
+    ),
+    (
+        "retry_type",
+        "for `periodic` write retry_exponential_backoff_base = 1.0",
+    ),
+    (
+        "retry_secondary_threshold",
+        "remove it: records go to the dead letter when retrying ends",
+    ),
+    (
+        "disable_chunk_backup",
+        "write dead_letter.type = \"none\" to drop refused records",
+    ),
+    ("buffer_type", "write buffer.type"),
+    ("buffer_path", "write buffer.path"),
+    ("buffer_chunk_limit", "write buffer.chunk_limit_size"),
+    ("buffer_queue_limit", "write buffer.total_limit_size"),
+    ("buffer_queue_full_action", "write buffer.overflow_action"),
+    ("num_threads", "write buffer.flush_thread_count"),
+    ("disable_retry_limit", "write buffer.retry_forever"),
+    ("retry_limit", "write buffer.retry_max_times"),
+    ("max_retry_wait", "write buffer.retry_max_interval"),
+    (
+        "time_slice_format",
+        "chunks are not cut by time here: an output fills %Y, %m and %d in per record",
+    ),
+    (
+        "worker",
+        "remove it: one process uses all CPUs; see [service] workers",
+    ),
+];
+
+/// What to do about a key; `has` says whether this table has another.
+pub(super) fn hint(key: &str, has: impl Fn(&str) -> bool) -> Option<String> {
+    if let Some(plain) = key.strip_prefix('@') {
+        return Some(if has(plain) {
+            format!("write `{plain}`: keys have no @ here")
+        } else {
+            format!("keys have no @ here, and there is no `{plain}`")
+        });
+    }
+    let (_, hint) = HINTS.iter().find(|(name, _)| *name == key)?;
+    Some((*hint).to_owned())
+}
