@@ -86,9 +86,26 @@ pub(super) fn quoted(
     stage.put(at, b"\"")
 }
 
-/// The text between the quotes. Leaves most of the room for what follows.
+/// The text between the quotes; there must be room for a block. Leaves most of the room for what follows.
 #[inline]
 pub(super) fn contents(
+    stage: &mut Stage,
+    at: usize,
+    out: &mut Vec<u8>,
+    text: &[u8],
+    source: &[u8],
+) -> usize {
+    if text.len() <= BLOCK {
+        let block = block(source, 0);
+        if is_plain(&block, text.len(), marks) {
+            stage.store(at, &block);
+            return at + text.len();
+        }
+    }
+    by_blocks(stage, at, out, text, source)
+}
+
+fn by_blocks(
     stage: &mut Stage,
     mut at: usize,
     out: &mut Vec<u8>,
