@@ -284,9 +284,8 @@ impl<'a> Delivery<'a> {
         failure: &Failure,
     ) -> Result<(), Stopped> {
         if failure.kind == FailureKind::TooLarge && positions.len() > 1 {
-            self.bulk
-                .body_max
-                .fetch_min(len - len / 10, Ordering::Relaxed);
+            // Half of it will be taken, or be divided in turn.
+            self.bulk.body_max.fetch_min(len / 2, Ordering::Relaxed);
         }
         if let [position] = positions.as_slice() {
             self.is_settled = true;

@@ -91,7 +91,7 @@ pub struct Config {
     /// Where ids of documents come from, for records without `id_key`.
     #[serde(default)]
     pub document_id: DocumentId,
-    /// A field whose text or number is the id of the document: `request.id`.
+    /// A field whose text or number is the id of the document: `request_id`, `$.request.id`.
     pub id_key: Option<FieldPath>,
     /// A field whose text or number routes the document to a shard.
     pub routing_key: Option<FieldPath>,

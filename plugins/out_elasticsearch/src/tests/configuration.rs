@@ -1,0 +1,109 @@
+//! Parameters: what is refused, and what Fluentd's names come to.
+
+use sdk::config::parse;
+
+use super::*;
+use crate::config::{Config, OpType, Settings};
+
+fn settle(params: Value) -> Settings {
+    parse::<Config>(params).unwrap().settle().unwrap()
+}
+
+#[track_caller]
+fn refused(params: &Value, places: &[&str]) {
+    let errors = crate::build(params.clone(), &BuildCx::detached("es"))
+        .err()
+        .expect("a complaint");
+    let found: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
+    assert_eq!(found, places, "{params}: {errors:?}");
+}
+
+#[test]
+fn contradictions_are_all_found() {
+    refused(&json!({ "index": "a b" }), &["/index"]);
+    refused(&json!({ "index_name": "A-${nope}" }), &["/index_name"]);
+    refused(
+        &json!({ "index": "a", "index_name": "b" }),
+        &["/index_name"],
+    );
+    refused(
+        &json!({ "index": "a", "logstash_format": true }),
+        &["/index"],
+    );
+    refused(
+        &json!({ "logstash_format": true, "logstash_prefix": "a b" }),
+        &["/logstash_prefix"],
+    );
+    refused(&json!({ "hosts": ["es", "ftp://es"] }), &["/hosts"]);
+    refused(&json!({ "host": "a", "hosts": "b" }), &["/host"]);
+    refused(&json!({ "user": "u", "api_key": "k" }), &["/api_key"]);
+    refused(&json!({ "password": "p" }), &["/password"]);
+    refused(&json!({ "api_key": "a\nb" }), &["/api_key"]);
+    refused(&json!({ "client_cert": "c.pem" }), &["/client_cert"]);
+    refused(
+        &json!({ "op_type": "index", "write_operation": "index" }),
+        &["/write_operation"],
+    );
+    refused(
+        &json!({ "custom_headers": { "a b": "c" } }),
+        &["/custom_headers/a b"],
+    );
+    refused(
+        &json!({ "index": "", "password": "p", "api_key": "\u{1}" }),
+        &["/index", "/password", "/api_key"],
+    );
+}
+
+#[test]
+fn fluentds_names_mean_the_same() {
+    let settings = settle(json!({
+        "host": "es", "port": 9201, "scheme": "https", "path": "/prefix",
+        "index_name": "logs", "write_operation": "index", "compression_level": "best_compression",
+        "bulk_message_request_threshold": "1m"
+    }));
+    assert_eq!(settings.addresses[0].url.as_str(), "https://es:9201/prefix");
+    assert_eq!(
+        (
+            settings.op_type,
+            settings.gzip_level,
+            settings.bulk_max_bytes
+        ),
+        (OpType::Index, Some(9), 1 << 20)
+    );
+    let settings = settle(json!({ "hosts": "a:1, https://b,c" }));
+    let urls: Vec<_> = settings
+        .addresses
+        .iter()
+        .map(|address| address.url.as_str())
+        .collect();
+    assert_eq!(urls, ["http://a:1/", "https://b:9200/", "http://c:9200/"]);
+}
+
+#[test]
+fn defaults_are_safe() {
+    let settings = settle(json!({}));
+    assert_eq!(settings.addresses[0].url.as_str(), "http://localhost:9200/");
+    assert_eq!(
+        (settings.op_type, settings.gzip_level),
+        (OpType::Create, None)
+    );
+    assert_eq!(settle(json!({ "id_key": "a" })).op_type, OpType::Index);
+    let level = |params| settle(params).gzip_level;
+    assert_eq!(level(json!({ "compression": "gzip" })), Some(1));
+    assert_eq!(
+        level(json!({ "compression": "none", "compression_level": "best_speed" })),
+        None
+    );
+    assert_eq!(
+        level(json!({ "compression_level": "no_compression" })),
+        None
+    );
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let params = json!({ "user": "u", "password": "geheim", "hosts": "http://x:geheim@es" });
+    let output =
+        crate::Elasticsearch::new(&parse(params).unwrap(), &BuildCx::detached("es")).unwrap();
+    assert!(!format!("{output:?}").contains("geheim"));
+}
