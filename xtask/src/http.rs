@@ -29,10 +29,8 @@ pub(crate) fn get(url: &str, patience: Duration) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    write!(
-        stream,
-        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_MAX_BYTES).read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("{url} answers no HTTP"))
@@ -58,12 +56,16 @@ mod tests {
         let url = format!("http://{}/a/b", listener.local_addr().unwrap());
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 256];
-            let length = stream.read(&mut request).unwrap();
+            let mut request = Vec::new();
+            let mut part = [0; 256];
+            while !request.ends_with(b"\r\n\r\n") {
+                let length = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..length]);
+            }
             stream
                 .write_all(b"HTTP/1.1 503 Busy\r\na: b\r\n\r\nlater")
                 .unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
+            String::from_utf8(request).unwrap()
         });
         let answer = get(&url, Duration::from_secs(5)).unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (503, "later"));

@@ -196,11 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn ports_differ_and_are_free() {
+    fn ports_differ_and_lie_in_the_range() {
         let [one, other] = free_ports(&SERVERS[0].ports).unwrap();
         assert!(
             one != other && SERVERS[0].ports.contains(&one) && SERVERS[0].ports.contains(&other)
         );
-        TcpListener::bind(("127.0.0.1", one)).unwrap();
     }
 }
