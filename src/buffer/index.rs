@@ -171,7 +171,7 @@ impl Index {
     /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.
     pub(super) fn is_barren(&self) -> bool {
         let at_rest = self.in_flight.is_empty() && !self.loading && self.ready.is_empty();
-        at_rest && self.draining.is_empty() && self.recent.is_empty() && !self.has_backlog()
+        at_rest && self.recent.is_empty() && self.is_up_to_date()
     }
 
     /// Records and bytes that no worker has got, for a memory buffer that ends.

@@ -53,6 +53,10 @@ pub(super) fn load(shared: &Shared) {
         Job::Segment(job) => reading.segment(&job),
         Job::Group(id, pieces) => reading.group(id, pieces),
     };
+    if shared.index().is_up_to_date() {
+        // Neither a block nor a descriptor is kept for nothing.
+        loader.open = None;
+    }
     if let Err(error) = result {
         tracing::error!(output = %shared.output_id, %error, "a segment cannot be read now; trying again");
         std::thread::sleep(REST);

@@ -13,6 +13,7 @@ mod dead_letter;
 mod error;
 mod files;
 mod frame;
+mod identity;
 mod inbox;
 mod index;
 mod layout;

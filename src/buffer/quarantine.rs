@@ -60,7 +60,8 @@ impl Quarantine {
             .and_then(|()| note(&path, segment, range, reason))
         {
             Ok(()) => {
-                tracing::error!(segment, offset = range.start, len, reason, copy = %path.display(), "damaged bytes");
+                let copy = path.display();
+                tracing::warn!(segment, offset = range.start, len, reason, %copy, "bytes put into quarantine");
                 Kept::Copied
             }
             Err(error) => {

@@ -106,6 +106,11 @@ impl Index {
         self.on_disk && self.cursor.sequence < self.stop()
     }
 
+    /// Whether nothing is to be read from disk.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.draining.is_empty() && !self.has_backlog()
+    }
+
     pub(super) fn push_recent(&mut self, recent: Recent) {
         if recent.frame.count == 0 && recent.commits.is_none() {
             return;
@@ -142,7 +147,7 @@ impl Index {
         if self.loading {
             return Pick::Wait(None);
         }
-        if !self.draining.is_empty() || self.has_backlog() {
+        if !self.is_up_to_date() {
             self.loading = true;
             return Pick::Load;
         }

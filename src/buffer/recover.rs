@@ -9,7 +9,7 @@ use std::{
 use super::{
     chunk::Mark,
     error::BufferError,
-    files,
+    files, identity,
     index::Index,
     layout::Group,
     log::Log,
@@ -19,16 +19,13 @@ use super::{
     queue::Cursor,
     room::Room,
     scan::find_salt,
-    segment::{FRAMES_MAX, HeaderError, SEGMENT_HEADER_LEN, SegmentHeader, VERSION},
+    segment::{FRAMES_MAX, SEGMENT_HEADER_LEN},
     settings::BufferSettings,
     state::{self, StateFile},
     survey::{FoundPiece, Surroundings, Survey, survey},
     writer::Disk,
 };
 use crate::telemetry::ledger::{Account, DropReason};
-
-/// Most of the FORMAT file that is read, in bytes.
-const FORMAT_MAX: u64 = 4096;
 
 /// What a buffer begins with.
 #[derive(Debug)]
@@ -76,12 +73,14 @@ pub(super) fn open(
         settings.segment_limit(),
     )
     .map_err(BufferError::io("make a segment in", dir))?;
-    recovery.write_format()?;
+    identity::write_format(dir, recovery.id)?;
     let mut index = recovery.index(groups, account, next, settings.recent_bytes);
     room.occupy(index.segments.iter().map(|segment| segment.len).sum());
     index.settle(&recovery.discarded);
     let state = StateFile::create(dir, recovery.id, &index.all_done())
         .map_err(BufferError::io("write the state file in", dir))?;
+    let (path, records) = (dir.display(), account.held_now());
+    tracing::info!(%path, records, durability = ?settings.durability, "buffer opened");
     let opened = Opened {
         id: recovery.id,
         index,
@@ -106,9 +105,9 @@ impl Recovery {
         let names = files::segments(dir).map_err(BufferError::io("list", dir))?;
         let mut id = None;
         for first in names.iter().rev() {
-            id = id.or(header(dir, *first)?.map(|header| header.buffer));
+            id = id.or(identity::header(dir, *first)?.map(|header| header.buffer));
         }
-        let noted = read_format(dir)?;
+        let noted = identity::read_format(dir)?;
         // A new identity when there is no segment: the sequences that were used before are not known.
         let id = id
             .or_else(|| noted.filter(|_| !names.is_empty()))
@@ -134,7 +133,7 @@ impl Recovery {
         for first in &self.names {
             let path = files::segment_path(&self.dir, *first);
             let fail = |what| BufferError::io(what, path.clone());
-            let known = header(&self.dir, *first)?;
+            let known = identity::header(&self.dir, *first)?;
             let foreign =
                 known.is_some_and(|header| header.buffer != self.id || header.first != *first);
             let (file, len) = files::open(&path).map_err(fail("open"))?;
@@ -248,6 +247,13 @@ impl Recovery {
             .sum();
         let corrupt_bytes: u64 = self.surveys.iter().map(|survey| survey.corrupt_bytes).sum();
         let aborted_bytes = self.discarded.iter().map(|mark| mark.bytes).sum();
+        if corrupt_bytes > 0 {
+            tracing::error!(
+                records = corrupt,
+                bytes = corrupt_bytes,
+                "records are lost: their frames are damaged"
+            );
+        }
         let dropped = [
             (DropReason::Corrupt, corrupt, corrupt_bytes),
             (DropReason::Aborted, self.discarded_records, aborted_bytes),
@@ -308,47 +314,4 @@ impl Recovery {
         }
         index
     }
-
-    fn write_format(&self) -> Result<(), BufferError> {
-        let path = self.dir.join("FORMAT");
-        if read_format(&self.dir)? == Some(self.id) {
-            return Ok(());
-        }
-        let text = format!("weir buffer\nformat {VERSION}\nid {:032x}\n", self.id);
-        files::replace(&path, text.as_bytes()).map_err(BufferError::io("write", path))
-    }
-}
-
-/// The header of a segment; `None` when it is damaged.
-fn header(dir: &Path, first: u64) -> Result<Option<SegmentHeader>, BufferError> {
-    let path = files::segment_path(dir, first);
-    let bytes = files::read_small(&path, SEGMENT_HEADER_LEN as u64)
-        .map_err(BufferError::io("read", &path))?;
-    match SegmentHeader::decode(&bytes) {
-        Ok(header) => Ok(Some(header)),
-        Err(HeaderError::Damaged) => Ok(None),
-        Err(HeaderError::Newer(version)) => Err(BufferError::Newer {
-            path,
-            version: u32::from(version),
-        }),
-    }
-}
-
-/// The identity that the FORMAT file tells; `None` when it is missing or damaged.
-fn read_format(dir: &Path) -> Result<Option<u128>, BufferError> {
-    let path = dir.join("FORMAT");
-    let Ok(bytes) = files::read_small(&path, FORMAT_MAX) else {
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
-    };
-    if let Some(version) = value("format").and_then(|version| version.parse().ok())
-        && version != u32::from(VERSION)
-    {
-        return Err(BufferError::Newer { path, version });
-    }
-    Ok(value("id").and_then(|id| u128::from_str_radix(id, 16).ok()))
 }

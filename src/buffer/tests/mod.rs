@@ -2,6 +2,7 @@
 
 mod damage;
 mod dead_letters;
+mod format;
 mod groups;
 mod limits;
 mod model;
