@@ -11,7 +11,8 @@ use tokio::{
 
 use crate::{
     answer::{Broken, answer},
-    intake::{End, Intake, Source},
+    intake::Intake,
+    source::{End, Source},
 };
 
 /// Messages that may wait for their receipts at a time.

@@ -1,12 +1,11 @@
 //! The reading half of a connection: bytes to messages, messages to batches.
 
-use std::{fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
-use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, ProtocolError, Step};
+use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, Step};
 use sdk::{
     budget::Budget,
     event::{Batch, Group, Origin, Piece, Tag},
-    input::{EmitError, InputCx},
     obligation::{Obligation, Receipt},
     stop::Stop,
 };
@@ -16,7 +15,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{answer::Due, report::Report, room::Room, settings::Settings};
+use crate::{
+    answer::Due,
+    room::Room,
+    source::{End, Source},
+};
 
 /// Memory of the connection is given back after this silence.
 const RELAX_AFTER: Duration = Duration::from_secs(5);
@@ -28,43 +31,6 @@ const URGENT_TIMEOUT: Duration = Duration::from_secs(5);
 const URGENT_PATIENCE: Duration = Duration::from_secs(30);
 /// The part of the budget that the unanswered messages of one connection may occupy.
 const SHARE: usize = 4;
-
-/// What connections of one source have in common.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) settings: Settings,
-    pub(crate) cx: InputCx,
-    pub(crate) report: Report,
-}
-
-/// Why reading ended.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum End {
-    /// The sender closed, between two messages.
-    #[error("the sender closed")]
-    Closed,
-    /// The input stops.
-    #[error("the input stops")]
-    Stopped,
-    /// The first message was taken, and keepalive is denied.
-    #[error("keepalive is denied")]
-    KeepaliveDenied,
-    /// Nothing came for too long.
-    #[error("nothing, or too little, came for {} ms: the connection is closed", .0.as_millis())]
-    Silent(Duration),
-    /// What came cannot be decoded.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// The pipeline did not take a message.
-    #[error(transparent)]
-    Refused(#[from] EmitError),
-    /// The answering half ended.
-    #[error("the connection cannot be answered")]
-    Unanswered,
-    /// The socket failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
 
 /// A message of which pieces were emitted.
 struct Open {
@@ -149,6 +115,10 @@ impl<'a> Intake<'a> {
         self.room.cover(self.decoder.held_bytes()).await;
         let is_between = self.decoder.is_between_messages();
         self.check_end(is_between)?;
+        if self.stops_at.is_some() {
+            // With a fresh budget of the runtime a read only waits when nothing is there.
+            tokio::task::yield_now().await;
+        }
         let urgent_since = self.room.urgent_since();
         let settings = &self.source.settings;
         let limit = match is_between {

@@ -7,6 +7,7 @@ mod listener;
 mod report;
 mod room;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -9,7 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{connection::serve, intake::Source, report::Report, settings::Settings};
+use crate::{connection::serve, report::Report, settings::Settings, source::Source};
 
 /// The pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

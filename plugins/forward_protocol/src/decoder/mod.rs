@@ -172,11 +172,18 @@ impl Decoder {
         if spare == 0 && len > 0 {
             self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
         }
-        let left = self.left_of_blob();
-        let enough = (self.read_bytes / 8).min(left.saturating_add(SLACK_BYTES));
+        let left = self.left_of_entries().saturating_add(SLACK_BYTES);
+        let enough = (self.read_bytes / 8).min(left);
         if spare < enough.max(1) {
-            let known = left.saturating_add(SLACK_BYTES).min(3 * len);
-            self.buf.reserve(self.read_bytes.max(known));
+            let part = self.limits.part_bytes.saturating_add(SLACK_BYTES);
+            let likely = match left {
+                // A sender that has sent a part of a message sends another.
+                _ if self.frame.parts > 0 => part,
+                usize::MAX => len,
+                _ => left.min(3 * len),
+            };
+            let room = left.min(likely).min(part.saturating_sub(len));
+            self.buf.reserve(self.read_bytes.max(room));
             self.block_bytes = self.buf.capacity();
         }
         &mut self.buf
@@ -271,14 +278,18 @@ impl Decoder {
         Ok(())
     }
 
-    /// Bytes of packed entries that are still to come; 0 when that is not known.
-    fn left_of_blob(&self) -> usize {
+    /// Bytes of entries that are still to come, more than there can be when that is not known.
+    fn left_of_entries(&self) -> usize {
         let left = match &self.state {
-            State::Entries(extent) if extent.bytes != usize::MAX => extent.bytes,
+            State::Entries(Extent { bytes, .. }) => *bytes,
+            State::Single => usize::MAX,
             State::Sniff(len) => *len,
             State::Inflate(inflating) => inflating.left,
             _ => 0,
         };
-        left.saturating_sub(self.buf.len())
+        match left {
+            usize::MAX => left,
+            _ => left.saturating_sub(self.buf.len()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod properties;
+mod scans;
 mod splits;
 mod vectors;
 pub(crate) mod work;

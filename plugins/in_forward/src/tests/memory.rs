@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::kit::*;
-use crate::{connection::serve, intake::Source, report::Report, settings::Settings};
+use crate::{connection::serve, report::Report, settings::Settings, source::Source};
 
 /// Starts with pieces of at most `part_bytes` and this budget.
 async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {

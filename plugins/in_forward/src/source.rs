@@ -1,0 +1,45 @@
+//! What the connections of one source have in common, and why one of them ends.
+
+use std::{io, time::Duration};
+
+use forward_protocol::ProtocolError;
+use sdk::input::{EmitError, InputCx};
+
+use crate::{report::Report, settings::Settings};
+
+/// What connections of one source have in common.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) settings: Settings,
+    pub(crate) cx: InputCx,
+    pub(crate) report: Report,
+}
+
+/// Why reading ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// The sender closed, between two messages.
+    #[error("the sender closed")]
+    Closed,
+    /// The input stops.
+    #[error("the input stops")]
+    Stopped,
+    /// The first message was taken, and keepalive is denied.
+    #[error("keepalive is denied")]
+    KeepaliveDenied,
+    /// Nothing came for too long.
+    #[error("nothing, or too little, came for {} ms: the connection is closed", .0.as_millis())]
+    Silent(Duration),
+    /// What came cannot be decoded.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The pipeline did not take a message.
+    #[error(transparent)]
+    Refused(#[from] EmitError),
+    /// The answering half ended.
+    #[error("the connection cannot be answered")]
+    Unanswered,
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
