@@ -1,5 +1,17 @@
 //! Black-box tests: the built `weir` is started and spoken to from outside, one module per capability.
-#![expect(clippy::float_cmp, reason = "metrics are counts in floats, and must be exact")]
+#![expect(
+    clippy::float_cmp,
+    reason = "metrics are counts in floats, and must be exact"
+)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "everything here is a test, and a test that fails may panic"
+)]
 
 mod cli;
 mod delivery;

@@ -46,8 +46,8 @@ fn npm_fluent_logger_with_acks() {
 }
 
 fn fluent_org(mode: &str) {
-    let more = ["--ack", "--mode", mode];
-    arrives(|port| clients::node("@fluent-org/logger", port, "t", RECORDS, &more), true);
+    let args = ["--ack", "--mode", mode];
+    arrives(|port| clients::node("@fluent-org/logger", port, "t", RECORDS, &args), true);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn send(method: &str, url: &str, body: &Value) -> (u16, String) {
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(60)))
+        .timeout_global(Some(Duration::from_mins(1)))
         .build()
         .into()
 }

@@ -37,11 +37,8 @@ impl Server {
         let state: Value = serde_json::from_str(&text).expect(hint);
         let url = state[name]["url"].as_str().expect(hint).to_owned();
         let server = Self { name, url };
-        assert_eq!(
-            http::get(&server.url).0,
-            200,
-            "{name} does not answer; {hint}"
-        );
+        let health = http::get(&format!("{}/_cluster/health", server.url)).0;
+        assert_eq!(health, 200, "{name} does not answer; {hint}");
         server
     }
 
@@ -69,11 +66,7 @@ impl Server {
     /// How many documents are in the indexes of a pattern; 0 when there is none.
     pub(crate) fn count(&self, index: &str) -> u64 {
         // Until the first document arrives there is no index to refresh.
-        let (_, _) = http::send(
-            "POST",
-            &format!("{}/{index}/_refresh", self.url),
-            &json!({}),
-        );
+        http::get(&format!("{}/{index}/_refresh", self.url));
         let (_, text) = http::get(&format!("{}/{index}/_count", self.url));
         serde_json::from_str::<Value>(&text)
             .ok()

@@ -127,14 +127,6 @@ impl Weir {
         self.log().iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// How many lines of the log contain `text`.
-    pub(crate) fn lines_with(&self, text: &str) -> usize {
-        self.log()
-            .iter()
-            .filter(|line| line.to_string().contains(text))
-            .count()
-    }
-
     /// The address in the first log line whose message is `prefix` and an address.
     fn address(&self, source: Option<&str>, prefix: &str) -> Option<SocketAddr> {
         self.log().iter().find_map(|line| {
