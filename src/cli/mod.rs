@@ -5,6 +5,7 @@ mod health;
 mod plugins;
 mod quickstart;
 mod run;
+mod schema;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -60,6 +61,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List the plugins, or show the parameters of one
     Plugins(plugins::PluginsArgs),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
     /// Ask a probe of a running router
     Health(health::HealthArgs),
 }
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         }
         Command::Check(args) => check::run(&args, &mut out),
         Command::Plugins(args) => plugins::run(&args, &mut out),
+        Command::Schema => schema::run(&mut out),
         Command::Health(args) => {
             let (code, text) = match health::run(&args) {
                 Ok(text) => (exit::OK, text),
