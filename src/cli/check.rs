@@ -20,7 +20,7 @@ const LIMIT_BYTES: u64 = 8 << 20;
 
 /// Arguments of `weir check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The configuration; `-` reads standard input. Without it, the quick start is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,

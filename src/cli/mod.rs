@@ -72,14 +72,21 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
             // Printing help to a closed pipe is no reason to fail.
             drop(error.print());
             return ExitCode::from(code);
         }
     };
     let mut out = std::io::stdout().lock();
-    let code = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
+    let code = match cli
+        .command
+        .unwrap_or_else(|| Command::Run(run::RunArgs::default()))
+    {
         Command::Run(args) => {
             drop(out);
             return ExitCode::from(run::run(&args));

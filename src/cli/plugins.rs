@@ -15,7 +15,7 @@ const WIDTH: usize = 100;
 
 /// Arguments of `weir plugins`.
 #[derive(Debug, Args)]
-pub struct PluginsArgs {
+pub(super) struct PluginsArgs {
     /// A plugin such as `forward` or `out_file`, or a table of the engine such as `buffer`
     name: Option<String>,
     /// Print its JSON Schema
