@@ -6,9 +6,11 @@
 
 pub mod admin;
 pub mod buffer;
+pub mod cli;
 pub mod config;
 pub mod output;
 pub mod pipeline;
+pub mod plugins;
 pub mod router;
 pub mod runtime;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use clap::Args;
 
 /// Arguments of `weir health`.
 #[derive(Debug, Args)]
-pub struct HealthArgs {
+pub(super) struct HealthArgs {
     /// The probe to ask.
     #[arg(long, default_value = "http://127.0.0.1:24231/livez")]
     url: String,
@@ -24,7 +24,10 @@ pub struct HealthArgs {
 /// # Errors
 /// A sentence when there is no answer or it is not 200.
 pub(super) fn run(args: &HealthArgs) -> Result<String, String> {
-    let rest = args.url.strip_prefix("http://").ok_or("the url must begin with http://")?;
+    let rest = args
+        .url
+        .strip_prefix("http://")
+        .ok_or("the url must begin with http://")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let answer = ask(host, path, Duration::from_secs(args.timeout_secs))
         .map_err(|error| format!("no answer from {}: {error}", args.url))?;
@@ -40,7 +43,10 @@ fn ask(host: &str, path: &str, timeout: Duration) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(64 * 1024).read_to_string(&mut answer)?;
     Ok(answer)

@@ -5,6 +5,7 @@ mod health;
 mod plugins;
 mod quickstart;
 mod run;
+mod schema;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -60,6 +61,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List the plugins, or show the parameters of one
     Plugins(plugins::PluginsArgs),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
     /// Ask a probe of a running router
     Health(health::HealthArgs),
 }
@@ -69,20 +72,28 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
             // Printing help to a closed pipe is no reason to fail.
             drop(error.print());
             return ExitCode::from(code);
         }
     };
     let mut out = std::io::stdout().lock();
-    let code = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
+    let code = match cli
+        .command
+        .unwrap_or_else(|| Command::Run(run::RunArgs::default()))
+    {
         Command::Run(args) => {
             drop(out);
             return ExitCode::from(run::run(&args));
         }
         Command::Check(args) => check::run(&args, &mut out),
         Command::Plugins(args) => plugins::run(&args, &mut out),
+        Command::Schema => schema::run(&mut out),
         Command::Health(args) => {
             let (code, text) = match health::run(&args) {
                 Ok(text) => (exit::OK, text),

@@ -18,7 +18,11 @@ pub(super) fn choose() -> (&'static str, &'static str) {
 
 /// Says where to send records and where they go.
 pub(super) fn greet(name: &str) {
-    let to = if name.contains("elasticsearch") { "Elasticsearch ($ELASTICSEARCH_URL)" } else { "day files in ./data/logs/" };
+    let to = if name.contains("elasticsearch") {
+        "Elasticsearch ($ELASTICSEARCH_URL)"
+    } else {
+        "day files in ./data/logs/"
+    };
     let lines = format!(
         "Weir {version}: no configuration given, so this is the quick start.\n\
          \x20 send to   127.0.0.1:24224 (Fluentd forward protocol)\n\

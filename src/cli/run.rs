@@ -21,7 +21,7 @@ const CONSOLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Arguments of `weir run`.
 #[derive(Debug, Default, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// The configuration; `-` reads standard input.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,7 +51,10 @@ struct Failure {
 
 impl Failure {
     fn io(error: &impl ToString) -> Self {
-        Self { code: exit::IO, message: error.to_string() }
+        Self {
+            code: exit::IO,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -81,7 +84,8 @@ fn start(config: Config, quick: bool) -> Result<u8, Failure> {
     build_info(ledger.metrics());
     let gauges = Gauges::new(ledger.clone(), health.clone(), budget.clone());
     let admin = config.service.admin.listen.0;
-    let bound = admin::start(admin, health.clone(), gauges.clone()).map_err(|error| Failure::io(&error))?;
+    let bound =
+        admin::start(admin, health.clone(), gauges.clone()).map_err(|error| Failure::io(&error))?;
     tracing::info!("admin port listening on {bound}");
 
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -93,7 +97,14 @@ fn start(config: Config, quick: bool) -> Result<u8, Failure> {
     if quick && quickstart::is_watched() {
         runtime.spawn(console(gauges));
     }
-    let end = runtime.block_on(runtime::run(config, Shared { ledger, health, budget }));
+    let end = runtime.block_on(runtime::run(
+        config,
+        Shared {
+            ledger,
+            health,
+            budget,
+        },
+    ));
     // Blocking work that is stuck must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match end {
@@ -101,15 +112,24 @@ fn start(config: Config, quick: bool) -> Result<u8, Failure> {
         Ok(End::Unfinished) => Ok(exit::FAILED),
         Ok(End::Failed) => Ok(exit::COMPONENT),
         Err(error) => {
-            let code = if matches!(error, StartError::Panic(_)) { exit::BUG } else { exit::IO };
-            Err(Failure { code, message: error.to_string() })
+            let code = if matches!(error, StartError::Panic(_)) {
+                exit::BUG
+            } else {
+                exit::IO
+            };
+            Err(Failure {
+                code,
+                message: error.to_string(),
+            })
         }
     }
 }
 
 fn build_info(metrics: &Metrics) {
     let labels = [("version", super::VERSION)];
-    metrics.gauge("build_info", "Constant 1, with the version", &labels).set(1);
+    metrics
+        .gauge("build_info", "Constant 1, with the version", &labels)
+        .set(1);
 }
 
 /// Says each second what arrived, on one line that is overwritten.

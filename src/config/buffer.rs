@@ -320,8 +320,8 @@ mod tests {
     fn retries_never_end_unless_told_to() {
         let timeout = |retry_forever, retry_timeout| {
             let keys = BufferKeys {
-                retry_forever,
                 retry_timeout,
+                retry_forever,
                 ..BufferKeys::default()
             };
             settle(keys, DefaultBuffer::File).retry.timeout

@@ -80,6 +80,38 @@ pub enum Severity {
 }
 
 impl Code {
+    /// Every one of them.
+    pub const ALL: [Self; 28] = [
+        Self::Syntax,
+        Self::UnknownKey,
+        Self::MissingKey,
+        Self::WrongType,
+        Self::OutOfRange,
+        Self::NotAllowed,
+        Self::BadValue,
+        Self::UnknownType,
+        Self::WrongKind,
+        Self::UnsetVariable,
+        Self::BadVariable,
+        Self::UnreadableFile,
+        Self::UnknownSecret,
+        Self::BadPattern,
+        Self::UnknownLabel,
+        Self::RelabelCycle,
+        Self::UnreachableMatch,
+        Self::NoMatch,
+        Self::NoSource,
+        Self::DuplicateId,
+        Self::IdNeeded,
+        Self::SamePath,
+        Self::SameAddress,
+        Self::EmptyCopy,
+        Self::UnusedLabel,
+        Self::MemoryBuffer,
+        Self::IdleExcept,
+        Self::StrayComma,
+    ];
+
     /// How bad it is.
     pub fn severity(self) -> Severity {
         match self {

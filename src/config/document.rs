@@ -93,6 +93,27 @@ pub fn document_schema(registry: Registry) -> Value {
     root
 }
 
+/// Lets `"${env:PORT}"` stand for a number or truth.
+fn or_variable(property: &mut Value) {
+    let kinds = property.get("type").cloned().unwrap_or_default();
+    let is = |kind: &str| match &kinds {
+        Value::Array(all) => all.iter().any(|own| own == kind),
+        one => one == kind,
+    };
+    if is("string") || !["integer", "number", "boolean"].into_iter().any(is) {
+        return;
+    }
+    let mut wrapped = Map::new();
+    for keyword in ["description", "default"] {
+        if let Some(value) = property.get(keyword) {
+            wrapped.insert(keyword.to_owned(), value.clone());
+        }
+    }
+    let variable = json!({ "type": "string", "pattern": "\\$\\{(env|file|secret):" });
+    wrapped.insert("anyOf".to_owned(), json!([property.take(), variable]));
+    *property = Value::Object(wrapped);
+}
+
 /// Named schemas of the whole document.
 #[derive(Default)]
 struct Definitions(Map<String, Value>);
@@ -194,10 +215,13 @@ fn merge(layers: &[&Value], types: &[&str], about: &str) -> Value {
     })
 }
 
-/// Points references to where the definitions went.
+/// Points references to where the definitions went, and lets a variable stand for what is no text.
 fn redirect(node: &mut Value, prefix: &str) {
     match node {
         Value::Object(object) => {
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                properties.values_mut().for_each(or_variable);
+            }
             for (key, value) in object.iter_mut() {
                 let name = value
                     .as_str()

@@ -266,7 +266,7 @@ enum OpType {
 static FILE: Descriptor = Descriptor {
     name: "file",
     schema: schema::<File>,
-    build: Build::Output(output::<File>, DefaultBuffer::Memory),
+    build: Build::Output(output::<File>, DefaultBuffer::File),
     ..BASE
 };
 
@@ -275,6 +275,7 @@ static FILE: Descriptor = Descriptor {
 #[expect(dead_code, reason = "only read from a configuration")]
 struct File {
     /// The file.
+    #[schemars(extend("exclusive" = true))]
     path: Template,
     /// How lines look.
     format: Option<Format>,

@@ -11,8 +11,8 @@ use super::{
     schema::{self, Property, Schema},
 };
 
-/// How deep tables inside tables are listed.
-const MAX_DEPTH: usize = 3;
+/// Widest column of types on a terminal.
+const MAX_KIND_WIDTH: usize = 24;
 
 /// What can be said about a plugin or a table of the engine.
 #[derive(Debug)]
@@ -130,7 +130,8 @@ impl Manual {
                 .max()
                 .unwrap_or(0)
         };
-        let (names, kinds) = (widest(|row| &row.name), widest(|row| &row.kind));
+        let names = widest(|row| &row.name);
+        let kinds = widest(|row| &row.kind).min(MAX_KIND_WIDTH);
         for row in &rows {
             let head = format!("{:names$}  {:kinds$}  {}", row.name, row.kind, row.default);
             out.extend(["\n  ", head.trim_end(), "\n"]);
@@ -143,7 +144,7 @@ impl Manual {
 
     fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
-        collect(Schema::new(&self.schema), "", 0, &mut rows);
+        collect(Schema::new(&self.schema), "", &mut Vec::new(), &mut rows);
         rows
     }
 }
@@ -215,7 +216,13 @@ pub fn nearest_name<'m>(name: &str, manuals: &'m [Manual]) -> Option<&'m str> {
     nearest(name, manuals.iter().map(|manual| manual.name))
 }
 
-fn collect(schema: Schema<'_>, prefix: &str, depth: usize, rows: &mut Vec<Row>) {
+/// Lists the parameters of a table and of those inside it. What occurs twice is listed once.
+fn collect<'s>(
+    schema: Schema<'s>,
+    prefix: &str,
+    listed: &mut Vec<Schema<'s>>,
+    rows: &mut Vec<Row>,
+) {
     let required: Vec<&str> = schema.texts("required").collect();
     for (name, property) in schema.properties() {
         let name = format!("{prefix}{name}");
@@ -232,8 +239,10 @@ fn collect(schema: Schema<'_>, prefix: &str, depth: usize, rows: &mut Vec<Row>) 
             about: about(property),
             name: name.clone(),
         });
-        if let Some(inner) = inner.filter(|_| depth + 1 < MAX_DEPTH) {
-            collect(inner, &format!("{name}{mark}."), depth + 1, rows);
+        let is_new = |inner: &Schema<'s>| !listed.iter().any(|other| other.is_same(*inner));
+        if let Some(inner) = inner.filter(is_new) {
+            listed.push(inner);
+            collect(inner, &format!("{name}{mark}."), listed, rows);
         }
     }
 }
@@ -275,8 +284,10 @@ fn about(property: Property<'_>) -> String {
 
 fn default(property: Property<'_>, is_table: bool) -> String {
     match property.default() {
-        // The rows of the table itself say it.
+        // The rows of the table itself say it, and nothing is nothing.
         Some(Value::Object(_)) if is_table => String::new(),
+        Some(Value::Object(entries)) if entries.is_empty() => String::new(),
+        Some(Value::Array(items)) if items.is_empty() => String::new(),
         Some(value) => toml_text(value),
         None => String::new(),
     }
@@ -294,11 +305,7 @@ fn toml_text(value: &Value) -> String {
                 .iter()
                 .map(|(key, value)| format!("{key} = {}", toml_text(value)))
                 .collect();
-            if entries.is_empty() {
-                "{}".to_owned()
-            } else {
-                format!("{{ {} }}", entries.join(", "))
-            }
+            format!("{{ {} }}", entries.join(", "))
         }
         other => other.to_string(),
     }

@@ -34,6 +34,11 @@ impl<'a> Schema<'a> {
         Self { root, node: root }
     }
 
+    /// Whether it is the very same part of the document.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        std::ptr::eq(self.node, other.node)
+    }
+
     fn with(self, node: &'a Value) -> Self {
         Self { node, ..self }.resolved()
     }
@@ -179,6 +184,11 @@ impl<'a> Property<'a> {
         self.declared
             .get("default")
             .filter(|value| !value.is_null())
+    }
+
+    /// Whether two components must not have the same value here, from `#[schemars(extend("exclusive" = true))]`.
+    pub(super) fn is_exclusive(self) -> bool {
+        self.declared.get("exclusive") == Some(&Value::Bool(true))
     }
 
     /// Other names of it, from `#[schemars(extend("aliases" = [...]))]`.

@@ -56,3 +56,416 @@ fn broken_configurations_are_explained() {
     }
     assert!(count >= 30, "{count} configurations");
 }
+
+const FULL: &str = r#"
+config_version = 1
+
+[service]
+data_dir = "/data"
+workers = "${env:PORT}"
+drain_delay = 3
+
+[service.log]
+level = "debug"
+
+[[source]]
+id = "in"
+type = "forward"
+label = "IN"
+max_connections = 2048.0
+failure = "stop"
+
+[[source]]
+type = "dummy"
+tag = "demo"
+
+[[filter]]
+type = "grep"
+tag = "demo"
+exclude = { key = "level", pattern = "debug" }
+
+[[match]]
+type = "null"
+tag = "**"
+
+[[label.IN.filter]]
+type = "record_transformer"
+tag = ["app.** sys", "{a,b}.*"]
+except = "app.noise"
+remove_keys = "secret"
+[label.IN.filter.record]
+port = "${env:PORT}"
+from = "${tag}"
+depth = { nested = [1, 2] }
+
+[[label.IN.match]]
+id = "both"
+type = "copy"
+tag = "**"
+[[label.IN.match.store]]
+id = "es"
+type = "opensearch"
+hosts = ["http://es:9200"]
+index_name = "logs-%Y"
+on_error = "ignore"
+[label.IN.match.store.buffer]
+chunk_limit_size = "1m"
+retry_max_times = 5
+[label.IN.match.store.secondary]
+max_bytes = "1GiB"
+on_full = "drop"
+[[label.IN.match.store]]
+type = "relabel"
+label = "ROOT"
+"#;
+
+#[test]
+fn a_good_configuration_comes_out_typed() {
+    let config = good(FULL);
+    assert_eq!(
+        (config.service.workers, config.service.data_dir.as_str()),
+        (Some(4), "/data")
+    );
+    assert_eq!(config.service.drain_delay, sdk::config::Interval::secs(3));
+    assert_eq!(config.service.log.level, LogLevel::Debug);
+    let sources: Vec<_> = config
+        .sources
+        .iter()
+        .map(|source| {
+            (
+                &*source.plugin.id,
+                source.plugin.descriptor.name,
+                &*source.label,
+                source.failure,
+            )
+        })
+        .collect();
+    let expected = [
+        ("in", "forward", "IN", Some(OnFailure::Stop)),
+        ("source.1", "sample", "ROOT", None),
+    ];
+    assert_eq!(sources, expected);
+    let labels: Vec<_> = config.labels.iter().map(|label| &*label.name).collect();
+    assert_eq!(labels, ["ROOT", "IN"]);
+    let filter = &config.labels[1].filters[0];
+    assert_eq!(&*filter.plugin.id, "IN.filter.0");
+    let takes = ["app", "sys", "b.c", "app.noise", "other"].map(|tag| filter.tags.matches(tag));
+    assert_eq!(takes, [true, true, true, false, false]);
+    let counts = Counts {
+        sources: 2,
+        filters: 2,
+        matches: 2,
+        outputs: 2,
+    };
+    assert_eq!(config.counts(), counts);
+}
+
+#[test]
+fn a_plugin_gets_its_own_parameters_only() {
+    let config = good(FULL);
+    let params = |plugin: &PluginSpec| plugin.params.clone();
+    let filter = &config.labels[1].filters[0].plugin;
+    let expected = serde_json::json!({
+        "remove_keys": "secret",
+        "record": { "port": "4", "from": "${tag}", "depth": { "nested": [1, 2] } },
+    });
+    assert_eq!(params(filter), expected);
+    assert_eq!(
+        params(&config.sources[0].plugin),
+        serde_json::json!({ "max_connections": 2048 })
+    );
+    let TargetSpec::Copy(stores) = &config.labels[1].matches[0].target else {
+        panic!("a copy");
+    };
+    let [
+        StoreSpec {
+            on_error,
+            on_full,
+            target: TargetSpec::Output(output),
+        },
+        second,
+    ] = stores.as_slice()
+    else {
+        panic!("two stores, the first an output");
+    };
+    assert_eq!(
+        (*on_error, *on_full),
+        (StorePolicy::Ignore, StorePolicy::Block)
+    );
+    let expected = serde_json::json!({ "hosts": ["http://es:9200"], "index": "logs-%Y" });
+    assert_eq!(output.plugin.params, expected);
+    assert_eq!(output.buffer.path, Path::new("/data/buffer/es"));
+    assert_eq!(output.buffer.retry.max_times, Some(5));
+    assert_eq!(output.dead_letter.on_full, DeadLetterFull::Drop);
+    assert!(matches!(&second.target, TargetSpec::Relabel(label) if &**label == "ROOT"));
+}
+
+#[track_caller]
+fn warned(text: &str, expected: &[(Code, &str)]) {
+    let text = format!("[[source]]\ntype = \"forward\"\n{text}");
+    let loaded = load(&text, PLUGINS, &Nothing);
+    let found: Vec<_> = loaded
+        .findings
+        .iter()
+        .map(|finding| (finding.code, text.get(finding.span()).unwrap()))
+        .collect();
+    assert_eq!(found, expected);
+    assert!(loaded.config.is_some());
+}
+
+#[test]
+fn what_probably_means_something_else_is_a_warning() {
+    warned(
+        "[[match]]\ntype = \"null\"\ntag = [\"app.**\", \"a,b\"]\nexcept = [\"app.x\", \"sys.x\"]\n",
+        &[
+            (Code::StrayComma, "\"a,b\""),
+            (Code::IdleExcept, "\"sys.x\""),
+        ],
+    );
+    warned(
+        "[[match]]\ntype = \"elasticsearch\"\ntag = \"**\"\nhosts = [\"x\"]\nbuffer = { type = \"memory\" }\n",
+        &[(Code::MemoryBuffer, "\"memory\"")],
+    );
+    warned(
+        "[[match]]\ntype = \"null\"\ntag = \"**\"\n[[label.OLD.match]]\ntype = \"null\"\ntag = \"**\"\n[[label.ERROR.match]]\ntype = \"null\"\ntag = \"**\"\n",
+        &[(Code::UnusedLabel, "OLD")],
+    );
+}
+
+#[test]
+fn what_variables_hold_is_not_shown() {
+    struct Secrets;
+    impl Surroundings for Secrets {
+        fn env(&self, _: &str) -> Option<String> {
+            Some("hunter2 hunter2".to_owned())
+        }
+        fn read(&self, _: &Path) -> std::io::Result<String> {
+            Ok("swordfish".to_owned())
+        }
+    }
+    let text = "
+[[source]]
+type = \"${env:A}\"
+[[source]]
+type = \"forward\"
+listen = \"${file:a}\"
+max_connections = \"${env:A}\"
+label = \"${env:A}\"
+[[filter]]
+type = \"grep\"
+tag = \"/${env:A}(/\"
+regexp = [{ key = \"$.${env:A}.\", pattern = \"${file:a}(\" }]
+[[match]]
+id = \"${env:A}\"
+type = \"elasticsearch\"
+tag = \"**\"
+hosts = []
+op_type = \"${file:a}\"
+buffer = { total_limit_size = \"${file:a}\", type = \"${env:A}\" }
+";
+    let loaded = load(text, PLUGINS, &Secrets);
+    assert!(loaded.findings.len() >= 9, "{:#?}", loaded.findings);
+    let report = Report::new("x", text, &loaded.findings);
+    let said = format!(
+        "{} {}",
+        report.for_people(Look::Plain),
+        report.for_machines()
+    );
+    assert!(
+        !said.contains("hunter2") && !said.contains("swordfish"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_report_for_machines_has_every_place() {
+    let text = "[[source]]\ntype = \"forward\"\n[[match]]\ntag = \"a.**\"\ntype = \"null\"\n[[match]]\ntag = \"a.b\"\ntype = \"null\"\n";
+    let loaded = load(text, PLUGINS, &Nothing);
+    let expected = serde_json::json!({
+        "file": "weir.toml", "ok": false, "errors": 1, "warnings": 0,
+        "diagnostics": [{
+            "code": "unreachable-match",
+            "severity": "error",
+            "message": "this match never gets a record",
+            "help": "the first match in file order wins: move it above that one, or use type = \"copy\" there",
+            "line": 7, "column": 7, "offset": 81, "length": 5,
+            "related": [{
+                "line": 4, "column": 7, "offset": 44, "length": 6,
+                "text": "everything it could take is taken here",
+            }],
+        }],
+    });
+    let report = Report::new("weir.toml", text, &loaded.findings);
+    assert_eq!(report.for_machines(), expected);
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let loaded = load("", PLUGINS, &Nothing);
+    let report = Report::new("weir.toml", "", &loaded.findings);
+    assert!(report.for_people(Look::Coloured).contains('\u{1b}'));
+    assert!(!report.for_people(Look::Plain).contains('\u{1b}'));
+}
+
+#[test]
+fn the_schema_for_editors_knows_every_plugin_and_refers_to_nothing_missing() {
+    fn references(node: &serde_json::Value, found: &mut Vec<String>) {
+        match node {
+            serde_json::Value::Object(object) => {
+                found.extend(
+                    object
+                        .get("$ref")
+                        .and_then(|text| text.as_str())
+                        .map(str::to_owned),
+                );
+                for value in object.values() {
+                    references(value, found);
+                }
+            }
+            serde_json::Value::Array(items) => {
+                for item in items {
+                    references(item, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let schema = document_schema(PLUGINS);
+    let mut found = Vec::new();
+    references(&schema, &mut found);
+    assert!(!found.is_empty());
+    for reference in found {
+        assert!(
+            schema.pointer(reference.trim_start_matches('#')).is_some(),
+            "{reference}"
+        );
+    }
+    let types = |name: &str| -> Vec<String> {
+        let all = schema["definitions"][name]["oneOf"].as_array().unwrap();
+        let names = all
+            .iter()
+            .flat_map(|one| one["properties"]["type"]["enum"].as_array().unwrap());
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(types("source"), ["forward", "sample", "dummy"]);
+    let outputs = [
+        "elasticsearch",
+        "opensearch",
+        "file",
+        "null",
+        "stdout",
+        "relabel",
+        "copy",
+    ];
+    assert_eq!(types("match"), outputs);
+    assert_eq!(types("match_store"), outputs);
+    let elasticsearch = &schema["definitions"]["match"]["oneOf"][0];
+    assert_eq!(
+        elasticsearch["required"],
+        serde_json::json!(["type", "hosts"])
+    );
+    for key in ["tag", "buffer", "secondary", "index", "index_name", "id"] {
+        assert!(elasticsearch["properties"][key].is_object(), "{key}");
+    }
+}
+
+fn manual(name: &str) -> Manual {
+    let mut all = manuals(PLUGINS).into_iter();
+    all.find(|manual| manual.answers_to(name)).unwrap()
+}
+
+#[test]
+fn a_manual_is_a_table_of_the_parameters() {
+    let expected = "\
+| parameter | type | default | meaning |
+| --- | --- | --- | --- |
+| `listen` | address | `\"0.0.0.0:24224\"` | Where to listen. |
+| `max_connections` | integer | `1024` | Connections at the same time. |
+| `max_message_size` | size |  | Largest message. |
+| `security` | table |  | Who may connect. |
+| `security.shared_key` | secret | required | The key that both sides know. |
+";
+    assert_eq!(manual("in_forward").markdown(), expected);
+    assert_eq!(
+        manual("null").markdown(),
+        "It has no parameters of its own.\n"
+    );
+}
+
+#[test]
+fn a_manual_fits_a_terminal() {
+    let expected = "\
+elasticsearch (output, stable)
+Made up.
+Other names: opensearch
+
+  hosts                           list of string     required
+      The servers.
+
+  index                           template
+      The index of a record. Also written
+      `index_name`.
+
+  user                            string
+      The user.
+
+  password                        secret
+      The password of the user.
+
+  op_type                         \"index\", \"create\"  \"index\"
+      What the server does with a record.
+
+  bulk_message_request_threshold  size
+      Largest request.
+";
+    assert_eq!(manual("opensearch").text(42), expected);
+}
+
+/// The tables of `docs/CONFIGURATION.md` are what the code says. A failure shows what to write.
+#[test]
+fn the_page_about_the_language_has_the_tables_of_the_engine() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIGURATION.md");
+    let page = fs::read_to_string(path).unwrap();
+    for name in ["service", "buffer", "dead_letter", "store"] {
+        let table = manual(name).markdown();
+        assert!(
+            page.contains(&table),
+            "the table of {name} should be\n{table}"
+        );
+    }
+    for code in Code::ALL {
+        let row = format!("| `{}` | ", code.name());
+        assert!(page.contains(&row), "{row} is missing");
+    }
+}
+
+/// Lines of a good configuration, changed at random: what TOML and people make of it.
+fn mangled() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        4 => proptest::sample::select(FULL.lines().collect::<Vec<_>>()).prop_map(str::to_owned),
+        1 => "\\PC{0,30}",
+        1 => "[a-z]{1,6} = (\"\\PC{0,10}\"|[0-9]{1,25}|-?[0-9.e]{1,6}|\\[\\]|\\{\\}|true)",
+        1 => "\\[{1,2}(source|match|filter|label|service)(\\.[A-Za-z]{1,6}){0,3}\\]{1,2}",
+    ];
+    proptest::collection::vec(line, 0..30).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_errors_have_places_and_remedies(text in mangled()) {
+        let loaded = load(&text, PLUGINS, &Nothing);
+        let has_error = loaded.findings.iter().any(Diagnostic::is_error);
+        prop_assert_eq!(loaded.config.is_none(), has_error);
+        for finding in &loaded.findings {
+            for label in &finding.labels {
+                prop_assert!(text.get(label.span.clone()).is_some(), "{:?}", finding);
+            }
+            prop_assert!(finding.help.is_some(), "{:?}", finding);
+        }
+        let report = Report::new("x", &text, &loaded.findings);
+        report.for_people(Look::Plain);
+        report.for_machines();
+    }
+}

@@ -259,6 +259,10 @@ impl Hidden {
             if span.start < place.end.max(place.start + 1) && place.start < span.end {
                 replace(finding, &format!("{text:?}"), "\"***\"");
                 replace(finding, text, "***");
+                // A message may quote one word of it, such as one of several patterns.
+                for word in text.split_whitespace() {
+                    replace(finding, word, "***");
+                }
             }
         }
         for value in &self.values {

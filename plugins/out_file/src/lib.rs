@@ -54,6 +54,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 pub struct Config {
     /// Where the lines go, with placeholders: `./data/%Y-%m-%d.log`, `./data/${tag}/${record.app:-none}.log`. The time
     /// is that of the event. No value leads out of the folder that stands before the first placeholder.
+    #[schemars(extend("exclusive" = true))]
     pub path: String,
     /// `json` writes one object per line; `out_file` writes time, tag and record with tabs between them, as Fluentd does.
     #[serde(default)]

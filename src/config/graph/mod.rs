@@ -1,7 +1,7 @@
 //! Rules about components together: ids, labels, the order of matches, and what two of them cannot share.
 
+mod clashes;
 mod labels;
-mod shared;
 
 use std::collections::HashMap;
 
@@ -40,8 +40,8 @@ pub(super) fn check(draft: &Draft, service: &Service, admin_span: &Span) -> Vec<
             .chain(matches)
             .for_each(|tags| patterns(tags, &mut findings));
     }
-    shared::paths(draft, &mut findings);
-    shared::addresses(draft, service, admin_span, &mut findings);
+    clashes::paths(draft, &mut findings);
+    clashes::addresses(draft, service, admin_span, &mut findings);
     findings
 }
 

@@ -16,6 +16,9 @@ impl<'s> Validator<'s, '_> {
         {
             return self.tagged(node, &branches, tag, name);
         }
+        if let [only] = branches.as_slice() {
+            return self.value(node, *only, name);
+        }
         let mut fitting: Vec<_> = branches
             .into_iter()
             .filter(|branch| fits(node, *branch))

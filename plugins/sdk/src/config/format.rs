@@ -89,4 +89,4 @@ macro_rules! shown_value {
     };
 }
 
-shown_value!(Interval, Listen, Size);
+shown_value!(Interval, Listen, Size, Zone);

@@ -1,5 +1,11 @@
 //! Types of configuration values. Each parses, checks and describes itself, so that `weir check`, the
 //! manual and the running plugin cannot differ.
+//!
+//! The schema of a `Config` may say two things that JSON Schema has no word for:
+//! `#[schemars(extend("aliases" = ["index_name"]))]` gives a parameter other names, which the checker turns into
+//! the one of the field (so serde needs no `alias`), and `#[schemars(extend("exclusive" = true))]` forbids two
+//! components of one kind the same value, such as the file that they write. Where a message has the form
+//! `what is wrong; what to write`, the second half is shown as the remedy.
 
 mod duration;
 mod error;
