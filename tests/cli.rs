@@ -21,16 +21,29 @@ fn broken() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken");
     let entries = fs::read_dir(folder).expect("tests/config/broken");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "toml")).collect()
+    paths
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "toml"))
+        .collect()
 }
 
 #[test]
 fn version_and_help() {
     let version = weir(&["--version"]);
     assert!(version.status.success());
-    assert_eq!(text(&version).trim(), format!("weir {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        text(&version).trim(),
+        format!("weir {}", env!("CARGO_PKG_VERSION"))
+    );
     let help = text(&weir(&["--help"]));
-    for word in ["run", "check", "plugins", "health", "ELASTICSEARCH_URL", "Exit codes", "78"] {
+    for word in [
+        "run",
+        "check",
+        "plugins",
+        "health",
+        "ELASTICSEARCH_URL",
+        "Exit codes",
+        "78",
+    ] {
         assert!(help.contains(word), "{word} is missing in\n{help}");
     }
     assert_eq!(weir(&["--nonsense"]).status.code(), Some(64));
@@ -39,7 +52,16 @@ fn version_and_help() {
 #[test]
 fn plugins_are_listed_and_explained() {
     let list = text(&weir(&["plugins"]));
-    for name in ["forward", "sample", "grep", "record_transformer", "elasticsearch", "file", "stdout", "null"] {
+    for name in [
+        "forward",
+        "sample",
+        "grep",
+        "record_transformer",
+        "elasticsearch",
+        "file",
+        "stdout",
+        "null",
+    ] {
         assert!(list.contains(name), "{name} is missing in\n{list}");
     }
     let one = text(&weir(&["plugins", "elasticsearch"]));
@@ -48,7 +70,11 @@ fn plugins_are_listed_and_explained() {
     }
     let unknown = weir(&["plugins", "elastcsearch"]);
     assert!(!unknown.status.success());
-    assert!(text(&unknown).contains("elasticsearch"), "{}", text(&unknown));
+    assert!(
+        text(&unknown).contains("elasticsearch"),
+        "{}",
+        text(&unknown)
+    );
 }
 
 #[test]
@@ -65,10 +91,21 @@ fn thirty_broken_configurations_end_with_78_and_start_nothing() {
                 .output()
                 .expect("weir runs");
             let said = text(&output);
-            assert_eq!(output.status.code(), Some(78), "{command} {}:\n{said}", path.display());
+            assert_eq!(
+                output.status.code(),
+                Some(78),
+                "{command} {}:\n{said}",
+                path.display()
+            );
             let name = path.file_name().expect("a name").to_string_lossy();
-            assert!(said.contains(&*name), "{command} does not name {name}:\n{said}");
-            assert!(said.contains("help"), "{command} {name} has no remedy:\n{said}");
+            assert!(
+                said.contains(&*name),
+                "{command} does not name {name}:\n{said}"
+            );
+            assert!(
+                said.contains("help"),
+                "{command} {name} has no remedy:\n{said}"
+            );
             let left = fs::read_dir(folder.path()).expect("the folder").count();
             assert_eq!(left, 0, "{command} {name} left something behind");
         }
@@ -96,7 +133,11 @@ fn a_port_that_is_taken_ends_with_74() {
 
 #[test]
 fn health_asks_a_probe() {
-    let home = Home::new(&format!("{}{}", crate::delivery::SERVICE, crate::delivery::TO_FILES));
+    let home = Home::new(&format!(
+        "{}{}",
+        crate::delivery::SERVICE,
+        crate::delivery::TO_FILES
+    ));
     let running = home.start();
     let url = format!("http://{}/readyz", running.admin());
     let output = weir(&["health", "--url", &url]);

@@ -255,6 +255,8 @@ fn a_leak_shows_in_the_ledger() {
     sender.expect_ack("c");
     holds("the records arrive", 20, &10, || home.records("out").len());
     let off = |samples: &Samples| !unbalanced(samples).is_empty();
-    eventually("the ledger does not balance", 20, || off(&weir.metrics()).then_some(()));
+    eventually("the ledger does not balance", 20, || {
+        off(&weir.metrics()).then_some(())
+    });
     assert_eq!(weir.metrics().sum("weir_held_records", &[]), 0.0);
 }

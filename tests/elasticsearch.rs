@@ -42,8 +42,13 @@ fn golden(n: u64) -> Value {
     let text = fs::read_to_string(path).expect("the golden file");
     let shapes: Vec<Value> = serde_json::from_str(&text).expect("JSON");
     let shape = &shapes[usize::try_from(n).expect("an index") % shapes.len()];
-    serde_json::from_str(&shape.to_string().replace("\"<n>\"", &n.to_string()).replace("<n>", &n.to_string()))
-        .expect("JSON")
+    serde_json::from_str(
+        &shape
+            .to_string()
+            .replace("\"<n>\"", &n.to_string())
+            .replace("<n>", &n.to_string()),
+    )
+    .expect("JSON")
 }
 
 /// 10,000 records of mixed types through two filters into one server.
@@ -68,12 +73,17 @@ double = "${record.n}"
     let weir = home.start();
     clients::python(weir.listens("in").port(), "mixed", "mixed", RECORDS).finish(90);
     let kept = RECORDS - RECORDS / NOISE_EVERY;
-    holds("all that was not noise is there", 90, &kept, || server.count(&index));
+    holds("all that was not noise is there", 90, &kept, || {
+        server.count(&index)
+    });
     weir.settles(20);
     let mut seen = BTreeSet::new();
     for hit in server.documents(&index) {
         let mut document = hit["_source"].clone();
-        let stamp = document.as_object_mut().expect("an object").remove("@timestamp");
+        let stamp = document
+            .as_object_mut()
+            .expect("an object")
+            .remove("@timestamp");
         assert_stamp(&stamp.expect("a timestamp"));
         let n = document["n"].as_u64().expect("a number");
         assert_eq!(document, golden(n), "record {n} in {}", server.name);
@@ -86,7 +96,10 @@ double = "${record.n}"
 /// RFC 3339 with nine digits.
 fn assert_stamp(stamp: &Value) {
     let text = stamp.as_str().expect("text");
-    assert!(text.len() == 30 && text.ends_with('Z') && text.as_bytes()[19] == b'.', "{text}");
+    assert!(
+        text.len() == 30 && text.ends_with('Z') && text.as_bytes()[19] == b'.',
+        "{text}"
+    );
 }
 
 #[test]
@@ -111,7 +124,10 @@ fn run(server: &Server, index: &str, more: &str) -> (Home, Weir, Sender) {
 fn what_does_not_fit_the_mapping_goes_to_the_dead_letter() {
     for server in [Server::elasticsearch(), Server::opensearch()] {
         let index = server.fresh_index("mapping");
-        server.create(&index, &json!({ "mappings": { "properties": { "n": { "type": "long" } } } }));
+        server.create(
+            &index,
+            &json!({ "mappings": { "properties": { "n": { "type": "long" } } } }),
+        );
         let (home, weir, mut sender) = run(&server, &index, "");
         let entries: Vec<u8> = [json!(1), json!("not a number"), json!(3)]
             .iter()
@@ -121,12 +137,23 @@ fn what_does_not_fit_the_mapping_goes_to_the_dead_letter() {
         sender.expect_ack("c");
         holds("the two that fit", 30, &2, || server.count(&index));
         weir.settles(20);
-        assert_eq!(weir.metrics().sum("weir_dead_letter_records_total", &[]), 1.0);
+        assert_eq!(
+            weir.metrics().sum("weir_dead_letter_records_total", &[]),
+            1.0
+        );
         let dead = home.records("data/dead");
         assert_eq!(dead.len(), 1, "{dead:?}");
         let text = dead[0].to_string();
-        assert!(text.contains("mapping") && text.contains("parsing_exception"), "{text}");
-        assert!(weir.log().iter().all(|line| !line.to_string().contains("not a number")), "the log shows a record");
+        assert!(
+            text.contains("mapping") && text.contains("parsing_exception"),
+            "{text}"
+        );
+        assert!(
+            weir.log()
+                .iter()
+                .all(|line| !line.to_string().contains("not a number")),
+            "the log shows a record"
+        );
     }
 }
 
@@ -135,35 +162,57 @@ fn the_index_is_named_after_tag_and_day() {
     let server = Server::elasticsearch();
     let prefix = server.fresh_index("named");
     let (_home, weir, mut sender) = run(&server, &format!("{prefix}-${{tag}}-%Y.%m.%d"), "");
-    for (chunk, tag, secs) in [("a", "app.Web", 1_764_000_000), ("b", "../etc", 1_764_086_400)] {
+    for (chunk, tag, secs) in [
+        ("a", "app.Web", 1_764_000_000),
+        ("b", "../etc", 1_764_086_400),
+    ] {
         let entries = forward::entry(secs, &json!({ "n": 1 }));
         sender.send(&forward::packed(tag, &entries, Some(chunk)));
         sender.expect_ack(chunk);
     }
     weir.settles(30);
     let names = |hits: Vec<Value>| -> Vec<String> {
-        let mut names: Vec<_> = hits.iter().map(|hit| hit["_index"].as_str().expect("a name").to_owned()).collect();
+        let mut names: Vec<_> = hits
+            .iter()
+            .map(|hit| hit["_index"].as_str().expect("a name").to_owned())
+            .collect();
         names.sort();
         names
     };
     let found = names(server.documents(&format!("{prefix}-*")));
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found.contains(&format!("{prefix}-app.web-2025.11.24")), "{found:?}");
-    assert!(found.iter().all(|name| name.starts_with(&prefix) && !name.contains('/')), "{found:?}");
+    assert!(
+        found.contains(&format!("{prefix}-app.web-2025.11.24")),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .all(|name| name.starts_with(&prefix) && !name.contains('/')),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn logstash_format_and_compression_work_on_both() {
     for server in [Server::elasticsearch(), Server::opensearch()] {
         let prefix = server.fresh_index("logstash");
-        let more = format!("logstash_format = true\nlogstash_prefix = \"{prefix}\"\ncompression = \"gzip\"\nop_type = \"create\"");
+        let more = format!(
+            "logstash_format = true\nlogstash_prefix = \"{prefix}\"\ncompression = \"gzip\"\nop_type = \"create\""
+        );
         let config = to(&server, "unused", &more).replace("index = \"unused\"\n", "");
         let home = Home::new(&format!("{SERVICE}{config}"));
         let weir = home.start();
         let mut sender = Sender::connect(weir.listens("in"));
-        sender.send(&forward::packed("a", &forward::numbered(0, 1000), Some("c")));
+        sender.send(&forward::packed(
+            "a",
+            &forward::numbered(0, 1000),
+            Some("c"),
+        ));
         sender.expect_ack("c");
-        holds("all of them", 30, &1000, || server.count(&format!("{prefix}-2025.11.24")));
+        holds("all of them", 30, &1000, || {
+            server.count(&format!("{prefix}-2025.11.24"))
+        });
         weir.settles(20);
     }
 }

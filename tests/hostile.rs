@@ -320,7 +320,7 @@ fn a_200_mib_message_arrives_whole() {
     )])));
     sender
         .0
-        .set_read_timeout(Some(std::time::Duration::from_secs(120)))
+        .set_read_timeout(Some(std::time::Duration::from_mins(2)))
         .expect("a timeout");
     sender.expect_ack("big");
     weir.settles(120);

@@ -5,9 +5,7 @@
 )]
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "everything here is a test, and a test that fails may panic"

@@ -20,7 +20,9 @@ fn root() -> &'static Path {
 fn samples() -> Vec<PathBuf> {
     let entries = fs::read_dir(root().join("config")).expect("config/");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "toml")).collect()
+    paths
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "toml"))
+        .collect()
 }
 
 /// The configurations in the manual of each plugin: its `toml` blocks.
@@ -28,10 +30,15 @@ fn manuals() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root().join("plugins")).expect("plugins/") {
         let path = entry.expect("an entry").path().join("README.md");
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         for (number, block) in text.split("```toml\n").skip(1).enumerate() {
             let block = block.split("```").next().expect("the block ends");
-            found.push((format!("{} example {}", path.display(), number + 1), block.to_owned()));
+            found.push((
+                format!("{} example {}", path.display(), number + 1),
+                block.to_owned(),
+            ));
         }
     }
     found
@@ -47,7 +54,17 @@ fn on_free_ports(text: &str, url: &str) -> String {
             lines.push("listen = \"127.0.0.1:0\"".to_owned());
         } else if trimmed.starts_with("hosts") {
             lines.push(format!("hosts = [\"{url}\"]"));
-        } else if ["drain_delay", "data_dir", "user ", "password", "api_key", "ca_file"].iter().any(|key| trimmed.starts_with(key)) {
+        } else if [
+            "drain_delay",
+            "data_dir",
+            "user ",
+            "password",
+            "api_key",
+            "ca_file",
+        ]
+        .iter()
+        .any(|key| trimmed.starts_with(key))
+        {
             // Of the machine that the example speaks of, not of this one.
         } else {
             lines.push(line.to_owned());
@@ -76,7 +93,11 @@ fn check(name: &str, path: &Path) {
         .output()
         .expect("weir check");
     let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{name}:\n{}", String::from_utf8_lossy(&said));
+    assert!(
+        output.status.success(),
+        "{name}:\n{}",
+        String::from_utf8_lossy(&said)
+    );
 }
 
 fn run(name: &str, text: &str) -> (Home, Weir) {
@@ -117,14 +138,33 @@ fn the_quick_start_writes_day_files() {
     let text = fs::read_to_string(root().join("config/quickstart.toml")).expect("a file");
     let (home, weir) = run("config/quickstart.toml", &text);
     let source = weir.log().iter().find_map(|line| {
-        line["message"].as_str()?.starts_with("listening on").then(|| line["source"].as_str().map(str::to_owned))?
+        line["message"]
+            .as_str()?
+            .starts_with("listening on")
+            .then(|| line["source"].as_str().map(str::to_owned))?
     });
     let mut sender = Sender::connect(weir.listens(&source.expect("a source")));
-    sender.send(&forward::packed("app.hello", &forward::numbered(1, 3), Some("c")));
+    sender.send(&forward::packed(
+        "app.hello",
+        &forward::numbered(1, 3),
+        Some("c"),
+    ));
     sender.expect_ack("c");
-    holds("three lines in the day file", 20, &3, || home.records("data/logs").len());
-    let mut names = fs::read_dir(home.path().join("data/logs")).expect("day files").flatten();
-    let name = names.next().expect("one").file_name().into_string().expect("text");
-    assert!(name.contains("2025-11-24"), "the day is the day of the records: {name}");
+    holds("three lines in the day file", 20, &3, || {
+        home.records("data/logs").len()
+    });
+    let mut names = fs::read_dir(home.path().join("data/logs"))
+        .expect("day files")
+        .flatten();
+    let name = names
+        .next()
+        .expect("one")
+        .file_name()
+        .into_string()
+        .expect("text");
+    assert!(
+        name.contains("2025-11-24"),
+        "the day is the day of the records: {name}"
+    );
     assert!(weir.stop().success());
 }

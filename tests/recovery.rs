@@ -66,13 +66,17 @@ fn story(identity: &str) -> (HashMap<u64, u32>, HashSet<u64>) {
         weir.kill();
         weir = home.start();
     }
-    holds("the destination was away long enough", 60, &true, || away_since.elapsed() >= AWAY);
+    holds("the destination was away long enough", 60, &true, || {
+        away_since.elapsed() >= AWAY
+    });
     door.open();
     let acked = client.finish(120);
     settle(&weir);
     let mut seen = HashMap::new();
     for hit in server.documents(&index) {
-        *seen.entry(hit["_source"]["id"].as_u64().expect("an id")).or_default() += 1;
+        *seen
+            .entry(hit["_source"]["id"].as_u64().expect("an id"))
+            .or_default() += 1;
     }
     assert!(weir.stop().success());
     (seen, acked)
@@ -81,7 +85,9 @@ fn story(identity: &str) -> (HashMap<u64, u32>, HashSet<u64>) {
 /// Waits until the client has this many acknowledgements more.
 fn progress(client: &Client, more: usize) {
     let goal = client.acked() + more;
-    eventually("acknowledgements come", 60, || (client.acked() >= goal).then_some(()));
+    eventually("acknowledgements come", 60, || {
+        (client.acked() >= goal).then_some(())
+    });
 }
 
 fn settle(weir: &Weir) {
@@ -90,7 +96,11 @@ fn settle(weir: &Weir) {
 
 fn all_acknowledged_are_there(seen: &HashMap<u64, u32>, acked: &HashSet<u64>) {
     let lost: Vec<_> = acked.iter().filter(|id| !seen.contains_key(id)).collect();
-    assert!(lost.is_empty(), "{} acknowledged records are missing: {lost:?}", lost.len());
+    assert!(
+        lost.is_empty(),
+        "{} acknowledged records are missing: {lost:?}",
+        lost.len()
+    );
     assert_eq!(acked.len() as u64, RECORDS);
 }
 
@@ -99,7 +109,10 @@ fn nothing_acknowledged_is_lost() {
     let (seen, acked) = story("buffer");
     all_acknowledged_are_there(&seen, &acked);
     let twice = seen.values().filter(|count| **count > 1).count();
-    println!("{} acknowledged, all there; {twice} twice after {KILLS} kills", acked.len());
+    println!(
+        "{} acknowledged, all there; {twice} twice after {KILLS} kills",
+        acked.len()
+    );
     // The client has one message in flight, so each kill can repeat one.
     assert!(twice <= KILLS, "{twice} records are there twice");
 }

@@ -22,10 +22,21 @@ fn arrives(start: impl FnOnce(u16) -> Client, asks: bool) {
     assert_eq!(acked.len() as u64, if asks { RECORDS } else { 0 });
     let expected: BTreeSet<u64> = (0..RECORDS).collect();
     holds("every record is in the file", 30, &expected, || {
-        home.records("out").iter().filter_map(|record| record["id"].as_u64()).collect()
+        home.records("out")
+            .iter()
+            .filter_map(|record| record["id"].as_u64())
+            .collect()
     });
-    assert_eq!(home.records("out").len() as u64, RECORDS, "a record is there twice");
-    assert!(home.records("out").iter().all(|record| record["message"] == format!("record {}", record["id"])));
+    assert_eq!(
+        home.records("out").len() as u64,
+        RECORDS,
+        "a record is there twice"
+    );
+    assert!(
+        home.records("out")
+            .iter()
+            .all(|record| record["message"] == format!("record {}", record["id"]))
+    );
     weir.settles(10);
     assert!(weir.stop().success());
 }
@@ -42,12 +53,18 @@ fn go_fluent_logger_with_acks() {
 
 #[test]
 fn npm_fluent_logger_with_acks() {
-    arrives(|port| clients::node("fluent-logger", port, "t", RECORDS, &["--ack"]), true);
+    arrives(
+        |port| clients::node("fluent-logger", port, "t", RECORDS, &["--ack"]),
+        true,
+    );
 }
 
 fn fluent_org(mode: &str) {
     let args = ["--ack", "--mode", mode];
-    arrives(|port| clients::node("@fluent-org/logger", port, "t", RECORDS, &args), true);
+    arrives(
+        |port| clients::node("@fluent-org/logger", port, "t", RECORDS, &args),
+        true,
+    );
 }
 
 #[test]

@@ -88,7 +88,7 @@ mod tests {
         RetryPolicy {
             wait: Duration::from_secs(1),
             base: 2.0,
-            max_interval: Duration::from_secs(300),
+            max_interval: Duration::from_mins(5),
             randomize: false,
             max_times: Some(2),
             timeout: None,
@@ -124,7 +124,7 @@ mod tests {
 
         let by_time = RetryPolicy {
             max_times: None,
-            timeout: Some(Duration::from_secs(60)),
+            timeout: Some(Duration::from_mins(1)),
             ..policy()
         };
         let mut state = RetryState::default();

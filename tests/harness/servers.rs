@@ -50,11 +50,11 @@ impl Server {
             .expect("an address")
     }
 
-    /// The name of an index that no other test uses.
+    /// The name of an index that no other test uses, with that of the server in it.
     pub(crate) fn fresh_index(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        format!("{name}-{}-{number}", std::process::id())
+        format!("{name}-{}-{}-{number}", self.name, std::process::id())
     }
 
     /// Creates an index with this body.

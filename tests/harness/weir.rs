@@ -124,7 +124,8 @@ impl Weir {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        self.log().iter().map(|line| format!("{line}\n")).collect()
+        let lines: Vec<String> = self.log().iter().map(Value::to_string).collect();
+        lines.join("\n")
     }
 
     /// The address in the first log line whose message is `prefix` and an address.
