@@ -1,15 +1,13 @@
-//! The parameters, and what they come to when they are read together.
+//! The parameters.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use sdk::{
-    config::{ConfigError, ConfigErrors, Interval, OneOrMany, Secret, Size, Zone},
+    config::{Interval, OneOrMany, Secret, Size},
     event::FieldPath,
 };
 use serde::Deserialize;
-
-use crate::{address::Address, index::IndexName};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -215,169 +213,4 @@ fn default_bulk_max_bytes() -> Size {
 
 fn default_request_timeout() -> Interval {
     Interval::secs(60)
-}
-
-/// What the parameters come to.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) addresses: Vec<Address>,
-    pub(crate) index: IndexName,
-    pub(crate) op_type: OpType,
-    /// Level of gzip; `None` sends requests as they are.
-    pub(crate) gzip_level: Option<u32>,
-    pub(crate) bulk_max_bytes: usize,
-}
-
-impl Config {
-    /// Reads the parameters together.
-    ///
-    /// # Errors
-    /// Every contradiction and everything that is no address or no name of an index.
-    pub(crate) fn settle(&self) -> Result<Settings, ConfigErrors> {
-        let mut errors = Vec::new();
-        let addresses = self.addresses(&mut errors);
-        let index = self.index(&mut errors);
-        self.check_credentials(&mut errors);
-        let op_type = one_of(
-            &mut errors,
-            ["op_type", "write_operation"],
-            self.op_type,
-            self.write_operation,
-        );
-        let by_default = if self.id_key.is_some() {
-            OpType::Index
-        } else {
-            OpType::Create
-        };
-        let bulk_max_bytes = self
-            .bulk_message_request_threshold
-            .unwrap_or(self.bulk_max_bytes);
-        match index {
-            Some(index) if errors.is_empty() => Ok(Settings {
-                addresses,
-                index,
-                op_type: op_type.unwrap_or(by_default),
-                gzip_level: self.gzip_level(),
-                bulk_max_bytes: bulk_max_bytes.as_usize(),
-            }),
-            _ => Err(errors),
-        }
-    }
-
-    fn addresses(&self, errors: &mut ConfigErrors) -> Vec<Address> {
-        let named = self.hosts.0.iter().flat_map(|hosts| hosts.split(','));
-        let mut texts: Vec<&str> = named
-            .map(str::trim)
-            .filter(|host| !host.is_empty())
-            .collect();
-        let mut place = "/hosts";
-        if texts.is_empty() {
-            place = "/host";
-            texts.push(self.host.as_deref().unwrap_or("localhost"));
-        } else if self.host.is_some() {
-            errors.push(
-                ConfigError::at("/host", "`host` and `hosts` are both given")
-                    .help("write all of them in `hosts`"),
-            );
-        }
-        let mut addresses = Vec::new();
-        for text in texts {
-            match Address::parse(text, self.scheme, self.port, self.path.as_deref()) {
-                Ok(address) => addresses.push(address),
-                Err(message) => errors.push(
-                    ConfigError::at(place, message)
-                        .help("write it as in \"https://es-0.example:9200\""),
-                ),
-            }
-        }
-        addresses
-    }
-
-    fn index(&self, errors: &mut ConfigErrors) -> Option<IndexName> {
-        let zone = if self.utc_index {
-            Zone::UTC
-        } else {
-            Zone::LOCAL
-        };
-        let given = one_of(
-            errors,
-            ["index", "index_name"],
-            self.index.as_ref(),
-            self.index_name.as_ref(),
-        );
-        let place = if self.index.is_some() {
-            "/index"
-        } else {
-            "/index_name"
-        };
-        let (place, text) = if self.logstash_format {
-            if given.is_some() {
-                let message = "`logstash_format` names the index already";
-                errors.push(ConfigError::at(place, message).help("remove one of the two"));
-            }
-            let parts = [
-                &self.logstash_prefix,
-                &self.logstash_prefix_separator,
-                &self.logstash_dateformat,
-            ];
-            ("/logstash_prefix", parts.map(String::as_str).concat())
-        } else {
-            (place, given.map_or("fluentd", String::as_str).to_owned())
-        };
-        IndexName::new(&text, zone)
-            .map_err(|message| errors.push(ConfigError::at(place, message)))
-            .ok()
-    }
-
-    fn check_credentials(&self, errors: &mut ConfigErrors) {
-        if self.api_key.is_some() && self.user.is_some() {
-            let message = "`api_key` and `user` are both given";
-            errors.push(ConfigError::at("/api_key", message).help("remove one of the two"));
-        }
-        if self.password.is_some() && self.user.is_none() {
-            errors.push(
-                ConfigError::at("/password", "`password` is given without `user`")
-                    .help("add `user`"),
-            );
-        }
-        if self.client_cert.is_some() != self.client_key.is_some() {
-            let place = if self.client_cert.is_some() {
-                "/client_cert"
-            } else {
-                "/client_key"
-            };
-            errors.push(
-                ConfigError::at(place, "`client_cert` and `client_key` belong together")
-                    .help("give both"),
-            );
-        }
-    }
-
-    fn gzip_level(&self) -> Option<u32> {
-        let level = match self.compression_level {
-            Some(Level::NoCompression) => return None,
-            Some(Level::BestSpeed) => 1,
-            Some(Level::DefaultCompression) => 6,
-            Some(Level::BestCompression) => 9,
-            None => return (self.compression == Some(Compression::Gzip)).then_some(1),
-        };
-        (self.compression != Some(Compression::None)).then_some(level)
-    }
-}
-
-/// The value under either name; both is a complaint.
-fn one_of<T>(
-    errors: &mut ConfigErrors,
-    names: [&str; 2],
-    ours: Option<T>,
-    theirs: Option<T>,
-) -> Option<T> {
-    if ours.is_some() && theirs.is_some() {
-        let message = format!(
-            "`{}` and `{}` are two names of one parameter",
-            names[0], names[1]
-        );
-        errors.push(ConfigError::at(format!("/{}", names[1]), message).help("remove one of them"));
-    }
-    ours.or(theirs)
 }

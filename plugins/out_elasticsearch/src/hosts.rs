@@ -19,8 +19,8 @@ use tokio::{net::TcpStream, sync::OnceCell, time::Instant};
 
 use crate::{
     address::Address,
-    answer::refusal,
     connection::{Connector, Encoding, Reply},
+    item_error::refusal,
     judge::{RequestFate, judge_request},
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sdk::output::FailureKind;
 
-use crate::{answer::ItemError, config::OpType};
+use crate::{config::OpType, item_error::ItemError};
 
 /// What becomes of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,10 @@ pub(crate) fn judge_item(
         200..300 if kind.is_empty() => ItemFate::Delivered,
         // Of our own id, or of a user's id that `create` is to keep: it is there.
         409 if op_type == OpType::Create => ItemFate::Duplicate,
-        400 if kind == "index_closed_exception" => ItemFate::Retry(Http4xx),
+        // What an operator can mend.
+        400 if kind == "index_closed_exception" || is_about_the_setup(error) => {
+            ItemFate::Retry(Http4xx)
+        }
         400 if MAPPING.iter().any(|mapping| kind.ends_with(mapping)) => ItemFate::Reject(Mapping),
         401 | 403 if kind == "security_exception" => ItemFate::Retry(Auth),
         // A block that an operator or a full disk has set, an index that is on its way, another writer.
@@ -57,6 +60,15 @@ pub(crate) fn judge_item(
         0 => ItemFate::Reject(Protocol),
         _ => ItemFate::Reject(Rejected),
     }
+}
+
+/// Whether it is the setup that every document is refused for: a pipeline that is not there, or a cluster that has
+/// as many shards as it may have and cannot make the index of the day.
+fn is_about_the_setup(error: &ItemError) -> bool {
+    let reason = error.reason.as_str();
+    let lacks_pipeline =
+        reason.starts_with("pipeline with id [") && reason.ends_with("does not exist");
+    lacks_pipeline || (reason.contains("maximum") && reason.contains("shards open"))
 }
 
 /// Whether an operation would never fit into the memory that the server has for it. Source: `IndexingPressure` of
@@ -98,13 +110,9 @@ pub(crate) fn judge_request(status: u16, error: &ItemError) -> RequestFate {
 /// page of a proxy says nothing: then the records must stay.
 fn is_about_a_document(error: &ItemError) -> bool {
     let is_ours = error.kind.ends_with("_exception");
-    let about_parameters = [
-        "unknown parameter",
-        "unrecognized parameter",
-        "_type]",
-        "pipeline with id",
-    ];
+    let about_parameters = ["unknown parameter", "unrecognized parameter", "_type]"];
     is_ours
+        && !is_about_the_setup(error)
         && !about_parameters
             .iter()
             .any(|text| error.reason.contains(text))

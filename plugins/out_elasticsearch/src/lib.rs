@@ -6,12 +6,18 @@ mod answer;
 mod bulk;
 mod config;
 mod connection;
+mod counters;
 mod date;
+mod delivery;
 mod document;
+mod gzip;
 mod hosts;
 mod identity;
 mod index;
+mod item_error;
 mod judge;
+mod scribe;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +33,14 @@ use sdk::{
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
 };
 
-use bulk::{Bulk, Counters, Delivery};
-use config::Settings;
+use bulk::Bulk;
 pub use config::{Compression, Config, DocumentId, Level, OpType, Scheme};
 use connection::Connector;
+use counters::Counters;
+use delivery::Delivery;
 use document::Recipe;
 use hosts::Hosts;
+use settings::Settings;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {

@@ -7,8 +7,9 @@ use sdk::output::FailureKind::{
 use serde_json::json;
 
 use crate::{
-    answer::{Answer, Garbage, Item, ItemError, refusal},
+    answer::{Answer, Garbage, Item},
     config::OpType,
+    item_error::{ItemError, refusal},
     judge::{ItemFate, judge_item, retry_after},
 };
 
@@ -176,6 +177,17 @@ fn items_are_judged_as_the_table_says() {
         let error = kind_of(kind);
         let fate = judge_item(status, &error, OpType::Create, true);
         assert_eq!(fate, expected, "{status} {kind}");
+    }
+    for reason in [
+        "pipeline with id [a] does not exist",
+        "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;",
+    ] {
+        let error = ItemError {
+            reason: reason.into(),
+            ..kind_of("illegal_argument_exception")
+        };
+        let fate = judge_item(400, &error, OpType::Create, true);
+        assert_eq!(fate, retry(Http4xx), "{reason}");
     }
     let too_large = ItemError {
         reason: "operation of size [9] exceeds the maximum allowed limit".into(),

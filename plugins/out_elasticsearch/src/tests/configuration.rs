@@ -3,7 +3,10 @@
 use sdk::config::parse;
 
 use super::*;
-use crate::config::{Config, OpType, Settings};
+use crate::{
+    config::{Config, OpType},
+    settings::Settings,
+};
 
 fn settle(params: Value) -> Settings {
     parse::<Config>(params).unwrap().settle().unwrap()

@@ -4,6 +4,7 @@ mod answers;
 mod configuration;
 mod deliveries;
 mod documents;
+mod identity;
 mod server;
 
 use std::sync::Arc;

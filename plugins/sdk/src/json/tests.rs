@@ -1,3 +1,5 @@
+//! JSON compared with `serde_json`, `jiff` and the table of what JSON has no word for.
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,0 +1,242 @@
+//! Writing documents one after the other, a turn at a time.
+
+use sdk::{
+    event::{FieldPath, Tag, event_header},
+    json::{Clash, Lead, Names, Unwritable, Writer},
+    msgpack::{Malformed, RawValue, Reader, Token, write_text},
+    output::{ChunkView, Failure, FailureKind, Frame, Verdict},
+};
+
+use crate::{
+    action::{ActionLine, Parts},
+    date::is_date,
+    document::Recipe,
+    identity,
+    index::View,
+};
+
+/// Fields that a document cannot have, because the server keeps them for itself. Source: metadata fields in the
+/// manuals of Elasticsearch and OpenSearch.
+const RESERVED: &[&str] = &[
+    "_data_stream_timestamp",
+    "_doc_count",
+    "_feature",
+    "_field_names",
+    "_id",
+    "_ignored",
+    "_ignored_source",
+    "_index",
+    "_nested_path",
+    "_primary_term",
+    "_recovery_source",
+    "_routing",
+    "_seq_no",
+    "_size",
+    "_source",
+    "_tier",
+    "_tsid",
+    "_type",
+    "_version",
+];
+
+/// Bytes that are written before other tasks get a turn.
+const TURN_BYTES: usize = 256 << 10;
+
+/// Where the writing stands in a frame.
+pub(crate) struct Place<'a> {
+    frame: &'a Frame,
+    chunk: ChunkView<'a>,
+    reader: Reader<'a>,
+    /// Index in the chunk of the next record.
+    next: u32,
+    end: u32,
+    common: [u8; identity::FRAME_LEN],
+    /// Places of the records, which make the ids. From the origin, or one after the other.
+    places: Box<dyn Iterator<Item = u32> + Send + 'a>,
+    /// Records of the frame that are behind.
+    passed: u32,
+}
+
+/// The largest place that an id has room for.
+const PLACE_MAX: u32 = (1 << 30) - 1;
+
+impl<'a> Place<'a> {
+    pub(crate) fn new(chunk: ChunkView<'a>, frame: &'a Frame, first: u32) -> Self {
+        let (common, from_origin) = identity::of_frame(chunk, frame);
+        let origin = frame.origin.as_ref().filter(|_| from_origin);
+        let places: Box<dyn Iterator<Item = u32> + Send> = match origin {
+            Some(origin) => Box::new(origin.places()),
+            None => Box::new(0_u32..),
+        };
+        Self {
+            frame,
+            chunk,
+            reader: Reader::new(&frame.events),
+            next: first,
+            end: first + frame.count,
+            common,
+            places,
+            passed: 0,
+        }
+    }
+}
+
+/// Writes documents.
+pub(crate) struct Scribe<'a> {
+    recipe: &'a Recipe,
+    pub(crate) body: Vec<u8>,
+    pub(crate) slots: Vec<(u32, usize)>,
+    pub(crate) refused: Vec<(u32, Verdict)>,
+    writer: Writer,
+    lead: Lead,
+    line: ActionLine,
+    tag: Option<Tag>,
+}
+
+impl<'a> Scribe<'a> {
+    pub(crate) fn new(recipe: &'a Recipe, capacity: usize) -> Self {
+        Self {
+            recipe,
+            body: Vec::with_capacity(capacity),
+            slots: Vec::new(),
+            refused: Vec::new(),
+            writer: Writer::new(Names::Document { reserved: RESERVED }),
+            lead: Lead::new(),
+            line: ActionLine::new(recipe.op_type),
+            tag: None,
+        }
+    }
+
+    /// Writes records of a frame. `true` when there is more of it.
+    pub(crate) fn write(&mut self, place: &mut Place<'_>) -> bool {
+        if place.passed == 0 {
+            self.begin(place);
+        }
+        let turn = self.body.len() + TURN_BYTES;
+        while place.next < place.end && self.body.len() < turn {
+            let index = place.next;
+            place.next += 1;
+            // An origin that knows fewer places than there are records must not give two of them one id.
+            let number = place.places.next().unwrap_or(PLACE_MAX - place.passed);
+            place.passed += 1;
+            if !place.chunk.is_live(index) {
+                // What is broken is found again when it is the turn of a live record.
+                place.reader.skip().ok();
+                continue;
+            }
+            let start = self.body.len();
+            match self.record(&place.frame.tag, &mut place.reader, number) {
+                Ok(()) => self.slots.push((index, self.body.len())),
+                Err(refusal) => {
+                    self.body.truncate(start);
+                    let failure = Failure::new(FailureKind::Serialize, refusal.to_string());
+                    self.refused.push((index, Verdict::Reject(failure)));
+                }
+            }
+        }
+        place.next < place.end
+    }
+
+    fn begin(&mut self, place: &Place<'_>) {
+        let tag = &place.frame.tag;
+        if self.tag.as_ref() != Some(tag) {
+            let mut lead = Lead::new();
+            if let Some(key) = &self.recipe.time_key {
+                lead = lead.time(key);
+            }
+            if let Some(key) = &self.recipe.tag_key {
+                lead = lead.string(key, tag.as_str());
+            }
+            self.lead = lead;
+            self.line.forget_index();
+            self.tag = Some(tag.clone());
+        }
+        if self.recipe.identity {
+            self.line.set_common(place.common);
+        }
+    }
+
+    /// Writes one record; when it cannot, the reader stands behind it all the same.
+    fn record(&mut self, tag: &Tag, reader: &mut Reader<'_>, place: u32) -> Result<(), Refusal> {
+        let entry = reader.clone();
+        let written = self.entry(tag, reader, place);
+        if written.is_err() {
+            *reader = entry;
+            reader.skip().ok();
+        }
+        written
+    }
+
+    fn entry(&mut self, tag: &Tag, reader: &mut Reader<'_>, place: u32) -> Result<(), Refusal> {
+        let (time, _, surplus) = event_header(reader)?;
+        let recipe = self.recipe;
+        let reads =
+            recipe.index.reads_records() || recipe.id_key.is_some() || recipe.routing_key.is_some();
+        let record = if reads {
+            Some(reader.clone().value()?)
+        } else {
+            None
+        };
+        let period = recipe.index.period(time);
+        if !self.line.has_index(period) {
+            let view = View { tag, time, record };
+            let name = recipe
+                .index
+                .render(&view, &recipe.hostname)
+                .map_err(Refusal::Index)?;
+            self.line.set_index(&name, period);
+        }
+        let parts = Parts {
+            id: text_of(record, recipe.id_key.as_ref()),
+            routing: text_of(record, recipe.routing_key.as_ref()),
+        };
+        self.line
+            .write(&mut self.body, &parts, place)
+            .map_err(Refusal::Id)?;
+        self.lead.set_time(time);
+        let clash = &mut |name: &str, value: RawValue<'_>| clash(recipe, name, value);
+        self.writer
+            .next_record(&mut self.body, &self.lead, reader, clash)?;
+        self.body.push(b'\n');
+        for _ in 0..surplus {
+            reader.skip()?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a record cannot become a document. Never its content.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Index(String),
+    #[error("{0}")]
+    Id(String),
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    #[error("not an entry: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// What becomes of a field that has the name of one that is added.
+fn clash(recipe: &Recipe, name: &str, value: RawValue<'_>) -> Clash {
+    if recipe.time_key.as_deref() != Some(name) || value.token() == Token::Nil {
+        Clash::Lead
+    } else if is_date(value) {
+        Clash::Record
+    } else {
+        Clash::Rename(format!("{name}_raw"))
+    }
+}
+
+/// The text of a scalar field; `None` when it is missing, empty or no scalar.
+fn text_of(record: Option<RawValue<'_>>, path: Option<&FieldPath>) -> Option<String> {
+    let value = path?.find(record?)?;
+    let is_scalar = !matches!(
+        value.token(),
+        Token::Nil | Token::Ext(..) | Token::Array(_) | Token::Map(_)
+    );
+    let mut text = String::new();
+    write_text(value, &mut text).ok()?;
+    (is_scalar && !text.is_empty()).then_some(text)
+}
