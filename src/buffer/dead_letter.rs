@@ -125,8 +125,8 @@ impl DeadLetter {
             Some((file, len)) if len < FILE_BYTES => (file, len),
             _ => self.next_file(&mut state)?,
         };
-        let written =
-            files::write_all(&file, &mut [IoSlice::new(&lines)]).and_then(|()| file.sync_data());
+        let written = files::write_all(&file, &mut [IoSlice::new(&lines)])
+            .and_then(|()| files::sync_data(&file));
         if let Err(source) = written {
             // The next call begins a new file: lines behind a broken one would be hard to read.
             drop(files::cut(&file, len));

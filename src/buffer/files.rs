@@ -1,4 +1,4 @@
-//! Every operation on the file system that the buffer needs, so that faults can be put in here one day.
+//! Every operation on the file system that the buffer needs. Tests put faults in here.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -117,6 +117,8 @@ pub(super) fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Option
 
 /// Writes all slices at the end of a file, with as few calls as there can be.
 pub(super) fn write_all(mut file: &File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    #[cfg(test)]
+    super::tests::faults::before_write(file, slices)?;
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match file.write_vectored(slices) {
@@ -127,6 +129,13 @@ pub(super) fn write_all(mut file: &File, mut slices: &mut [IoSlice<'_>]) -> io::
         }
     }
     Ok(())
+}
+
+/// Makes what was written to a file durable, and its length.
+pub(super) fn sync_data(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    super::tests::faults::before_sync(file)?;
+    file.sync_data()
 }
 
 /// Cuts a file at `len` and goes on writing there.

@@ -201,9 +201,7 @@ impl Log {
         }
         if self.durability == Durability::Commit {
             // After an error the pages may count as clean, so that a second call would prove nothing.
-            self.active
-                .file
-                .sync_data()
+            files::sync_data(&self.active.file)
                 .map_err(|error| Trouble::Failed(format!("fdatasync: {error}")))?;
         }
         Ok(())
@@ -252,7 +250,7 @@ impl Active {
         let make = || {
             let file = files::create_new(&path)?;
             files::write_all(&file, &mut [IoSlice::new(&header.encode())])?;
-            file.sync_data()?;
+            files::sync_data(&file)?;
             // Without it, a power cut may undo the name, and with it every frame in the segment.
             files::sync_dir(dir)?;
             Ok(file)

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 use super::*;
 
-fn dead(number: u32) -> DeadRecord {
+pub(super) fn dead(number: u32) -> DeadRecord {
     DeadRecord {
         tag: Tag::new("app \"x\"\n"),
         entry: events([number]).into(),
@@ -21,7 +21,7 @@ fn dead(number: u32) -> DeadRecord {
     }
 }
 
-fn lines(dir: &Path) -> Vec<serde_json::Value> {
+pub(super) fn lines(dir: &Path) -> Vec<serde_json::Value> {
     let mut names = files::names(dir).unwrap();
     names.sort();
     let texts = names

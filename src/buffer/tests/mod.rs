@@ -2,6 +2,7 @@
 
 mod damage;
 mod dead_letters;
+pub(super) mod faults;
 mod format;
 mod groups;
 mod limits;
