@@ -13,9 +13,9 @@ use crate::{event::Time, msgpack::Token};
 const BASE64_STEP: usize = 48;
 
 /// Writes a value that is neither a container nor a str.
-pub(super) fn write(stage: &mut Stage, at: usize, out: &mut Vec<u8>, token: Token<'_>) -> usize {
+pub(super) fn write(stage: &mut Stage, at: usize, out: &mut Vec<u8>, token: &Token<'_>) -> usize {
     let at = stage.room(at, out);
-    match token {
+    match *token {
         Token::Int(number) => stage.copy(at, itoa::Buffer::new().format(number).as_bytes()),
         Token::UInt(number) => stage.copy(at, itoa::Buffer::new().format(number).as_bytes()),
         Token::Bool(true) => stage.put(at, b"true"),
@@ -28,7 +28,7 @@ pub(super) fn write(stage: &mut Stage, at: usize, out: &mut Vec<u8>, token: Toke
         }
         Token::Str(bytes) => text::quoted(stage, at, out, bytes, bytes),
         Token::Bin(bytes) => binary(stage, at, out, bytes),
-        Token::Ext(kind, bytes) => match Time::from_token(token) {
+        Token::Ext(kind, bytes) => match Time::from_token(*token) {
             Ok(time) => {
                 let at = stage.put(at, b"\"");
                 let at = moment(stage, at, time);

@@ -134,20 +134,22 @@ pub(super) fn walk<K: Keys>(
             at = text::quoted(stage, at, out, value, source);
             continue;
         }
-        let below = match reader.token()? {
-            Token::Map(pairs) => {
+        // By reference: the token comes back in memory, and to copy it would wait until it is there.
+        let below = match &reader.token() {
+            Ok(Token::Map(pairs)) => {
                 at = stage.put(at, b"{");
-                keys.open(reader, pairs)?;
-                Level::map(pairs, false)
+                keys.open(reader, *pairs)?;
+                Level::map(*pairs, false)
             }
-            Token::Array(items) => {
+            Ok(Token::Array(items)) => {
                 at = stage.put(at, b"[");
-                Level::array(items)
+                Level::array(*items)
             }
-            token => {
+            Ok(token) => {
                 at = scalar::write(stage, at, out, token);
                 continue;
             }
+            Err(malformed) => return Err((*malformed).into()),
         };
         let Some(slot) = stack.get_mut(depth) else {
             return Err(Malformed::TooDeep.into());
