@@ -21,7 +21,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 pub(crate) fn ensure() -> Result<()> {
     let root = tree::root()?;
     let (sources, target) = (root.join("tests/clients"), root.join("target/clients"));
-    let requirements = sources.join("python/requirements.txt");
+    let requirements = fs::read_to_string(sources.join("python/requirements.txt"))
+        .context("read the versions of the Python logger")?;
     python::ensure(&target.join("python"), &requirements).context("the Python logger")?;
     node(&sources.join("node"), &target.join("node")).context("the Node loggers")?;
     go(&sources.join("go"), &target.join("go")).context("the Go logger")?;

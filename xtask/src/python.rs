@@ -17,14 +17,14 @@ pub(crate) fn environment(folder: &Path) -> Result<PathBuf> {
     Ok(folder.to_path_buf())
 }
 
-/// Makes sure that an environment holds the packages of a requirements file; nothing happens when it already does.
-pub(crate) fn ensure(folder: &Path, requirements: &Path) -> Result<()> {
-    let wanted = fs::read_to_string(requirements)
-        .with_context(|| format!("read {}", requirements.display()))?;
-    stamp::ensure(folder, &wanted, || {
+/// Makes sure that an environment holds the packages of a list, one a line; nothing happens when it already does.
+pub(crate) fn ensure(folder: &Path, requirements: &str) -> Result<()> {
+    stamp::ensure(folder, requirements, || {
         environment(folder)?;
+        let list = folder.join("requirements.txt");
+        fs::write(&list, requirements).with_context(|| format!("write {}", list.display()))?;
         let mut install = Command::new(folder.join("bin/pip"));
         install.args(["install", "--quiet", "--requirement"]);
-        process::run(install.arg(requirements))
+        process::run(install.arg(&list))
     })
 }

