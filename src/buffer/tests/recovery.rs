@@ -1,5 +1,9 @@
 //! What a restart finds, after an orderly end and after `kill -9`.
 
+use std::{collections::BTreeSet, sync::Mutex};
+
+use sdk::event::{Group, Piece};
+
 use super::*;
 
 #[tokio::test]
@@ -59,6 +63,7 @@ async fn nothing_is_delivered_twice_after_an_orderly_end() {
     drop(rig);
     let rig = Rig::open(disk(dir.path()));
     assert_eq!(rig.drain().await, NOTHING);
+    drop(rig);
     assert_eq!(
         segment_files(dir.path()).len(),
         1,
@@ -87,7 +92,7 @@ async fn without_its_state_file_a_buffer_repeats_and_loses_nothing() {
 #[tokio::test]
 async fn a_sequence_is_never_given_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut killed = snapshot(dir.path());
     for _ in 0..4 {
         let rig = Rig::open(disk(killed.path()));
@@ -108,10 +113,7 @@ async fn a_sequence_is_never_given_twice() {
         killed = empty;
     }
     assert_eq!(
-        seen.iter()
-            .map(|(id, _)| id)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len(),
+        seen.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len(),
         1
     );
 }
@@ -197,4 +199,88 @@ async fn frames_that_were_read_back_and_those_in_memory_are_one_queue() {
     }
     all.extend(rig.drain().await);
     assert_eq!(all, (0..60).collect::<Vec<_>>());
+}
+
+/// Stores batches, every fifth of them as a large message of three pieces, and notes what was promised.
+async fn send(rig: Arc<Rig>, from: u32, promised: Arc<Mutex<BTreeSet<u32>>>) {
+    for start in (from..from + 600).step_by(6) {
+        let pieces = if start.is_multiple_of(5) { 3 } else { 1 };
+        let group = Group::next();
+        let mut receipts = Vec::new();
+        for piece in 0..pieces {
+            let count = 6 / pieces;
+            let (mut batch, receipt) =
+                batch("tag", start + piece * count..start + (piece + 1) * count);
+            let (group, last) = (Arc::clone(&group), piece + 1 == pieces);
+            batch.piece = (pieces > 1).then_some(Piece { group, last });
+            rig.admit(batch).await.unwrap();
+            receipts.push(receipt);
+        }
+        for receipt in receipts {
+            within(receipt).await.unwrap();
+        }
+        promised.lock().unwrap().extend(start..start + 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_kill_in_full_flight_loses_nothing_that_was_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = BufferSettings {
+        segment_bytes: 2_000,
+        recent_bytes: 4_000,
+        chunk_limit_bytes: 500,
+        durability: Durability::Os,
+        ..disk(dir.path())
+    };
+    let rig = Arc::new(Rig::open(settings.clone()));
+    let (promised, finished) = (Arc::default(), Arc::<Mutex<BTreeSet<u32>>>::default());
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            tokio::spawn(send(
+                Arc::clone(&rig),
+                sender * 1_000,
+                Arc::clone(&promised),
+            ))
+        })
+        .collect();
+    let worker = tokio::spawn({
+        let (rig, finished) = (Arc::clone(&rig), Arc::clone(&finished));
+        async move {
+            while let Some(chunk) = rig.buffer.next_chunk().await {
+                finished.lock().unwrap().extend(numbers(chunk.frames()));
+                rig.deliver(chunk);
+            }
+        }
+    });
+    let mut kills = 0;
+    while !senders.iter().all(tokio::task::JoinHandle::is_finished) {
+        let promised_before = promised.lock().unwrap().clone();
+        let killed = snapshot(dir.path());
+        let finished_after = finished.lock().unwrap().clone();
+        let kind = BufferKind::File {
+            path: killed.path().to_owned(),
+        };
+        let again = Rig::open(BufferSettings {
+            kind,
+            ..settings.clone()
+        });
+        let delivered: BTreeSet<u32> = again.drain().await.into_iter().collect();
+        let ended = delivered.union(&finished_after).copied().collect();
+        let lost: Vec<&u32> = promised_before.difference(&ended).collect();
+        assert!(lost.is_empty(), "lost {lost:?}");
+        assert_eq!(
+            (again.account.imbalance(), again.account.held_now()),
+            (0, 0)
+        );
+        kills += 1;
+    }
+    assert!(kills > 3, "{kills}");
+    rig.buffer.close();
+    within(worker).await.unwrap();
+    let all: BTreeSet<u32> = (0..4)
+        .flat_map(|sender| sender * 1_000..sender * 1_000 + 600)
+        .collect();
+    assert_eq!(*finished.lock().unwrap(), all);
+    assert_eq!((rig.account.imbalance(), rig.account.held_now()), (0, 0));
 }
