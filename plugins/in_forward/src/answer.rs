@@ -3,10 +3,7 @@
 use std::{collections::VecDeque, fmt, io, time::Duration};
 
 use bytes::Bytes;
-use sdk::{
-    budget::Permit,
-    obligation::{Receipt, Unmet},
-};
+use sdk::obligation::{Receipt, Unmet};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
     sync::mpsc,
@@ -28,8 +25,6 @@ pub(crate) struct Due {
     pub(crate) receipt: Option<Receipt>,
     /// What the sender wants to hear then.
     pub(crate) ack: Option<Bytes>,
-    /// The share of the connection that the message occupies until then.
-    pub(crate) share: Permit,
 }
 
 /// Why answering ended before reading did.
@@ -65,8 +60,7 @@ pub(crate) async fn answer<W: AsyncWrite + Unpin>(
                 }
             }
             settled = settle(&mut next, &mut dues) => match settled {
-                Some(Ok(Due { ack, share, .. })) => {
-                    drop(share);
+                Some(Ok(Due { ack, .. })) => {
                     match ack {
                         Some(_) if outgoing.acks.len() >= UNREAD_MAX => report.ack_dropped(peer),
                         Some(ack) => outgoing.acks.push_back(ack),

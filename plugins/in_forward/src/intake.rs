@@ -29,8 +29,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 const URGENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long such a message, or a piece of it, may take in all.
 const URGENT_PATIENCE: Duration = Duration::from_secs(30);
-/// The part of the budget that the unanswered messages of one connection may occupy.
+/// The part of the budget that one connection may occupy at most.
 const SHARE: usize = 4;
+/// Bytes that one connection may have taken in and not yet stored: enough to keep a disk busy.
+const SHARE_BYTES_MAX: usize = 32 << 20;
 
 /// A message of which pieces were emitted.
 struct Open {
@@ -48,7 +50,7 @@ pub(crate) struct Intake<'a> {
     stop: Stop,
     decoder: Decoder,
     room: Room,
-    /// Bounds the messages that wait for their receipts, by bytes; the channel bounds them by number.
+    /// Bounds what waits to be stored, by bytes; the channel bounds the messages that wait by number.
     share: Budget,
     dues: mpsc::Sender<Due>,
     open: Option<Open>,
@@ -68,7 +70,7 @@ impl<'a> Intake<'a> {
         dues: mpsc::Sender<Due>,
     ) -> Self {
         let budget = source.cx.budget.clone();
-        let share = budget.limit_bytes() / SHARE;
+        let share = (budget.limit_bytes() / SHARE).min(SHARE_BYTES_MAX);
         Self {
             decoder: Decoder::new(source.settings.limits, source.cx.clock.clone()),
             room: Room::new(budget),
@@ -209,7 +211,6 @@ impl<'a> Intake<'a> {
             ..
         } = message;
         let ack = chunk.as_ref().map(Chunk::ack);
-        let share = self.share.take(entries.bytes.len()).await;
         let receipt = match (self.open.take(), tag) {
             (
                 Some(Open {
@@ -233,11 +234,7 @@ impl<'a> Intake<'a> {
             _ => None,
         };
         self.dues
-            .send(Due {
-                receipt,
-                ack,
-                share,
-            })
+            .send(Due { receipt, ack })
             .await
             .map_err(|_| End::Unanswered)
     }
@@ -269,7 +266,10 @@ impl<'a> Intake<'a> {
         origin: Option<Origin>,
         due: Obligation,
     ) -> Result<(), End> {
+        // Given back when the bytes are stored, so that a connection never runs far ahead of the disk.
+        let share = self.share.take(entries.bytes.len()).await;
         let permit = self.room.hand_on(entries.bytes.len()).await;
+        let permit = permit.map(|permit| Arc::new(permit.with_share(share)));
         let EntryStream {
             bytes: events,
             count,

@@ -1,7 +1,5 @@
 //! The memory of one connection, taken from the budget as bytes come and handed on with the batches.
 
-use std::sync::Arc;
-
 use sdk::budget::{Budget, Permit};
 use tokio::time::Instant;
 
@@ -60,12 +58,12 @@ impl Room {
     }
 
     /// What goes along with a batch of `bytes`. Waits only if nothing was taken yet.
-    pub(crate) async fn hand_on(&mut self, bytes: usize) -> Option<Arc<Permit>> {
+    pub(crate) async fn hand_on(&mut self, bytes: usize) -> Option<Permit> {
         if bytes == 0 {
             return None;
         }
         let Some(mut taken) = self.taken.take() else {
-            return Some(Arc::new(self.budget.take_or_spare(bytes).await));
+            return Some(self.budget.take_or_spare(bytes).await);
         };
         let part = taken.split(bytes);
         self.set(Some(taken).filter(|taken| taken.bytes() > 0));
@@ -76,7 +74,7 @@ impl Room {
         {
             part.join(more);
         }
-        Some(Arc::new(part))
+        Some(part)
     }
 
     fn set(&mut self, taken: Option<Permit>) {

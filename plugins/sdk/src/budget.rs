@@ -23,6 +23,8 @@ pub struct Budget {
 pub struct Permit {
     bytes: OwnedSemaphorePermit,
     spare: Option<OwnedSemaphorePermit>,
+    /// A permit of another budget that goes along, such as the share of a connection.
+    share: Option<Box<Permit>>,
 }
 
 impl Budget {
@@ -51,6 +53,7 @@ impl Budget {
         Permit {
             bytes: acquire(&self.semaphore, self.units_for(bytes)).await,
             spare: None,
+            share: None,
         }
     }
 
@@ -60,7 +63,11 @@ impl Budget {
         let bytes = semaphore
             .try_acquire_many_owned(self.units_for(bytes))
             .ok()?;
-        Some(Permit { bytes, spare: None })
+        Some(Permit {
+            bytes,
+            spare: None,
+            share: None,
+        })
     }
 
     /// Waits until `bytes` are free or the spare is, and takes what comes first.
@@ -73,6 +80,7 @@ impl Budget {
             Permit {
                 spare: Some(acquire(&self.spare, 1).await),
                 bytes: acquire(&self.semaphore, 0).await,
+                share: None,
             }
         };
         tokio::select! {
@@ -122,7 +130,15 @@ impl Permit {
         Some(Self {
             bytes: self.bytes.split(units)?,
             spare: self.spare.take(),
+            share: None,
         })
+    }
+
+    /// The same, and when it is given back, so is `share`, which comes from another budget.
+    #[must_use]
+    pub fn with_share(mut self, share: Self) -> Self {
+        self.share = Some(Box::new(share));
+        self
     }
 }
 
@@ -166,5 +182,10 @@ mod tests {
         assert_eq!(permit.bytes(), 3 << 10);
         drop((permit, rest));
         assert_eq!(budget.used_bytes(), 0);
+        let own = Budget::new(4 << 10);
+        let both = budget.take(1).await.with_share(own.take(1).await);
+        assert_eq!((budget.used_bytes(), own.used_bytes()), (1 << 10, 1 << 10));
+        drop(both);
+        assert_eq!((budget.used_bytes(), own.used_bytes()), (0, 0));
     }
 }
