@@ -208,6 +208,44 @@ total_limit_size = "256KiB"
     );
 }
 
+/// A message that comes in pieces is acknowledged even if a forgiven store took only some of them.
+#[test]
+fn a_forgiven_store_does_not_keep_a_large_message_from_its_acknowledgement() {
+    let matches = r#"
+[[match]]
+tag = "**"
+type = "copy"
+[[match.store]]
+id = "search"
+type = "file"
+path = "out/search.log"
+[[match.store]]
+id = "archive"
+type = "null"
+never_flush = true
+on_full = "ignore"
+[match.store.buffer]
+type = "memory"
+total_limit_size = "12MiB"
+"#;
+    let home = Home::new(&format!("{SERVICE}{matches}"));
+    let weir = home.start();
+    let pad = "x".repeat(1000);
+    let entries: Vec<u8> = (0..20_000)
+        .flat_map(|n| forward::entry(1, &json!({ "n": n, "pad": pad })))
+        .collect();
+    let mut sender = Sender::connect(weir.listens("in"));
+    sender.send(&forward::packed("a", &entries, Some("large")));
+    sender.expect_ack("large");
+    holds("all of it is in the other store", 30, &20_000, || {
+        home.records("out/search.log").len()
+    });
+    let ignored = weir
+        .metrics()
+        .sum("weir_dropped_records_total", &["reason=\"ignored\""]);
+    assert!(ignored > 0.0, "the archive took all of it");
+}
+
 #[test]
 fn what_is_stored_outlives_kill_9() {
     let held = r#"

@@ -6,9 +6,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use sdk::{event::Batch, input::EmitError};
+use sdk::{event::Batch, input::EmitError, obligation::Obligation};
 
-use super::plan::{Delivery, Plan};
+use super::{
+    Leniency,
+    plan::{Delivery, Plan},
+};
 use crate::{
     buffer::{Refusal, Reservation},
     output::OutputNode,
@@ -43,9 +46,20 @@ pub(super) async fn admit(account: &Account, records: u64, plan: Plan) -> Result
         account.dropped(reason, records, bytes);
     }
     for (delivery, answer) in deliveries.into_iter().zip(answers) {
-        let Delivery { node, batch, .. } = delivery;
+        let Delivery {
+            node,
+            mut batch,
+            leniency,
+        } = delivery;
         match answer {
-            Answer::Reserved(reservation) => store(account, &node, reservation, batch),
+            Answer::Reserved(reservation) => {
+                if batch.piece.is_some() && leniency != Leniency::default() {
+                    // This store may be forgiven a later piece; then the message is never whole here, and must
+                    // not stay unanswered because of it.
+                    std::mem::replace(&mut batch.due, Obligation::nobody()).meet();
+                }
+                store(account, &node, reservation, batch);
+            }
             Answer::Forgiven => {
                 let records = u64::from(batch.count);
                 account.dropped(DropReason::Ignored, records, batch.events.len() as u64);
@@ -83,7 +97,9 @@ async fn reserve(delivery: &Delivery) -> Result<Answer, EmitError> {
     };
     match answer {
         Ok(reservation) => Ok(Answer::Reserved(reservation)),
-        Err(Refusal::Full) if leniency.ignore_full || leniency.ignore_error => Ok(Answer::Forgiven),
+        Err(Refusal::Full | Refusal::TooLarge { .. }) if leniency.ignore_full => {
+            Ok(Answer::Forgiven)
+        }
         Err(_) if leniency.ignore_error => Ok(Answer::Forgiven),
         Err(refusal) => Err(refused(&node.id, &refusal)),
     }

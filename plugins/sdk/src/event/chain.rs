@@ -176,6 +176,8 @@ impl Run {
             events: Bytes::from(failed),
             count: failed_count,
             origin: None,
+            // On its own from here: not every piece of a message has a failed event, so no group would end.
+            piece: None,
             ..batch.clone()
         });
         if changed {
@@ -193,5 +195,54 @@ impl Run {
             failure,
             counts,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        event::{Group, Piece},
+        testing,
+    };
+
+    /// Drops `1`, complains about `2`, keeps the rest.
+    struct Picky;
+
+    impl Filter for Picky {
+        fn filter(&self, edit: &mut Edit<'_>) {
+            let number = edit.get(&crate::event::FieldPath::key("n"));
+            match number.map(|number| number.token()) {
+                Some(crate::msgpack::Token::Int(1)) => edit.drop_event(),
+                Some(crate::msgpack::Token::Int(2)) => edit.fail("two"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_event_ends_in_one_place_and_what_failed_is_no_piece() {
+        let records = [0, 1, 2, 3].map(|n| json!({ "n": n }));
+        let mut batch = testing::batch("a", &records);
+        batch.piece = Some(Piece {
+            group: Group::next(),
+            last: false,
+        });
+        let applied = Chain::new(vec![Arc::new(Picky)]).apply(batch);
+        let kept = [json!({ "n": 0 }), json!({ "n": 3 })];
+        assert_eq!(testing::records(&applied.batch.events), kept);
+        assert!(applied.batch.piece.is_some());
+        let failed = applied.failed.unwrap();
+        assert_eq!(testing::records(&failed.events), [json!({ "n": 2 })]);
+        assert!(failed.piece.is_none());
+        assert_eq!(applied.failure.as_deref(), Some("two"));
+        let counts = FilterCount {
+            seen: 4,
+            dropped: 1,
+            failed: 1,
+        };
+        assert_eq!(applied.counts, [counts]);
     }
 }
