@@ -208,6 +208,45 @@ total_limit_size = "256KiB"
     );
 }
 
+/// What a filter cannot handle goes to the label `ERROR`, unchanged, and the others go on.
+#[test]
+fn what_a_filter_cannot_handle_goes_to_the_error_label() {
+    let filters = r#"
+[[filter]]
+type = "record_transformer"
+tag = "**"
+[filter.record]
+"$.a.b.c.d.e.f.g.h" = "${record.deep}"
+[[label.ERROR.match]]
+id = "errors"
+tag = "**"
+type = "file"
+path = "errors/all.log"
+"#;
+    let home = Home::new(&format!("{SERVICE}{filters}{TO_FILES}"));
+    let weir = home.start();
+    let mut sender = Sender::connect(weir.listens("in"));
+    let nested = (0..58).fold(json!("bottom"), |inner, _| json!([inner]));
+    let entries: Vec<u8> = [
+        json!({ "n": 1, "deep": 1 }),
+        json!({ "n": 2, "deep": nested }),
+    ]
+    .iter()
+    .flat_map(|record| forward::entry(1, record))
+    .collect();
+    sender.send(&forward::packed("a", &entries, Some("c")));
+    sender.expect_ack("c");
+    holds("the good one", 20, &vec![1], || {
+        numbers(&home.records("out"))
+    });
+    holds("the other one", 20, &vec![2], || {
+        numbers(&home.records("errors"))
+    });
+    weir.settles(10);
+    let metrics = weir.metrics();
+    assert_eq!(metrics.sum("weir_filter_errors_total", &[]), 1.0);
+}
+
 /// A message that comes in pieces is acknowledged even if a forgiven store took only some of them.
 #[test]
 fn a_forgiven_store_does_not_keep_a_large_message_from_its_acknowledgement() {

@@ -49,7 +49,7 @@ pub enum PatternError {
         /// What the parser said.
         reason: String,
     },
-    /// More than [`program::MAX_STEPS`] steps.
+    /// More steps than a pattern may have.
     #[error("a pattern of {0} bytes is too long; write a list of shorter ones")]
     TooLong(usize),
 }

@@ -10,7 +10,7 @@ pub struct Limits {
     pub part_bytes: usize,
     /// Most bytes that the compressed entries of one message may become.
     pub inflated_bytes: u64,
-    /// Most times that compressed entries may grow, once they became [`RATIO_FREE_BYTES`].
+    /// Most times that compressed entries may grow, once they became 4 MiB.
     pub inflated_ratio: u64,
     /// Longest option map, in bytes.
     pub option_bytes: usize,

@@ -204,7 +204,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Group, Piece},
+        event::{FieldPath, Group, Piece},
+        msgpack::{RawValue, Token},
         testing,
     };
 
@@ -213,10 +214,10 @@ mod tests {
 
     impl Filter for Picky {
         fn filter(&self, edit: &mut Edit<'_>) {
-            let number = edit.get(&crate::event::FieldPath::key("n"));
-            match number.map(|number| number.token()) {
-                Some(crate::msgpack::Token::Int(1)) => edit.drop_event(),
-                Some(crate::msgpack::Token::Int(2)) => edit.fail("two"),
+            let number = edit.get(&FieldPath::key("n"));
+            match number.map(RawValue::token) {
+                Some(Token::Int(1)) => edit.drop_event(),
+                Some(Token::Int(2)) => edit.fail("two"),
                 _ => {}
             }
         }
