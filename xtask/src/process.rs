@@ -33,6 +33,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` prints something else than text", line(command)))
 }
 
+/// Runs a program that talks too much: what it prints on standard output is shown only when it fails.
+pub(crate) fn quiet(command: &mut Command) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("start `{}`", line(command)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stdout);
+        bail!("`{}` ended with {}:\n{said}", line(command), output.status);
+    }
+    Ok(())
+}
+
 /// The command line as one would type it; the program without its folder.
 fn line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
@@ -57,6 +71,16 @@ mod tests {
         );
         let error = run(&mut Command::new("/nowhere/program")).unwrap_err();
         assert_eq!(error.to_string(), "start `program`");
+    }
+
+    #[test]
+    fn what_a_quiet_program_said_is_in_the_failure() {
+        quiet(Command::new("echo").arg("nothing")).unwrap();
+        let error = quiet(Command::new("sh").args(["-c", "echo why; exit 1"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh -c echo why; exit 1` ended with exit status: 1:\nwhy\n"
+        );
     }
 
     #[test]

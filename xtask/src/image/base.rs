@@ -4,11 +4,7 @@
 use super::store::Store;
 use crate::process;
 use anyhow::{Context as _, Result};
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
 /// Its name holds what it is made from, so that another recipe makes another image.
 const NAME: &str = "localhost/stand-in/rust";
@@ -41,7 +37,7 @@ pub(super) fn ensure(store: &Store, target: &Path) -> Result<String> {
         &suite,
     ]);
     bootstrap.arg(&system).arg(&mirror);
-    process::run(bootstrap.stdout(Stdio::null()))?;
+    process::quiet(&mut bootstrap)?;
     commit(store, &system, &name)?;
     fs::remove_dir_all(&system).with_context(|| format!("remove {}", system.display()))?;
     Ok(name)

