@@ -61,7 +61,8 @@ pub(super) fn reachable_home(wanted: &Path) -> Result<PathBuf> {
     if !is_root()? || wanted.ancestors().all(may_be_entered) {
         return Ok(wanted.to_path_buf());
     }
-    let home = std::env::temp_dir().join("weir-servers");
+    let checkout = wanted.display().to_string().replace('/', "-");
+    let home = std::env::temp_dir().join(format!("weir{checkout}"));
     super::make(&home)?;
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
     Ok(home)
