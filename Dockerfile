@@ -3,7 +3,7 @@
 #   docker build -t weir .
 #   docker run --read-only --cap-drop ALL -p 24224:24224 -p 24231:24231 -v weir:/var/lib/weir weir
 
-ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+ARG RUST_IMAGE=rust:1.95.0-bookworm
 # For a shell beside it: --build-arg RUNTIME_IMAGE=debian:bookworm-slim
 ARG RUNTIME_IMAGE=scratch
 

@@ -32,7 +32,7 @@ const URGENT_PATIENCE: Duration = Duration::from_secs(30);
 /// The part of the budget that one connection may occupy at most.
 const SHARE: usize = 4;
 /// Bytes that one connection may have taken in and not yet stored: enough to keep a disk busy.
-const SHARE_BYTES_MAX: usize = 32 << 20;
+const SHARE_BYTES_MAX: usize = 16 << 20;
 
 /// A message of which pieces were emitted.
 struct Open {
