@@ -134,7 +134,8 @@ fn build_info(metrics: &Metrics) {
 
 /// Says each second what arrived, on one line that is overwritten.
 async fn console(gauges: Gauges) {
-    let mut ticks = tokio::time::interval(CONSOLE_EVERY);
+    let first = tokio::time::Instant::now() + CONSOLE_EVERY;
+    let mut ticks = tokio::time::interval_at(first, CONSOLE_EVERY);
     let mut before = 0;
     loop {
         ticks.tick().await;
