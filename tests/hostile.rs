@@ -109,6 +109,7 @@ fn check(bad: &[u8], expected: &Expected) {
         (weir.metrics().sum("weir_invalid_records_total", &[&label]) >= 20.0).then_some(())
     });
     let after = weir.memory_kib("VmRSS");
+    println!("{}: {before} KiB became {after} KiB", expected.reason);
     assert!(
         after <= before + GROWTH_KIB,
         "{}: {before} KiB became {after} KiB",

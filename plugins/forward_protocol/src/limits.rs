@@ -10,7 +10,7 @@ pub struct Limits {
     pub part_bytes: usize,
     /// Most bytes that the compressed entries of one message may become.
     pub inflated_bytes: u64,
-    /// Most times that compressed entries may grow, once they became 4 MiB.
+    /// Most times that compressed entries may grow, once they became 1 MiB.
     pub inflated_ratio: u64,
     /// Longest option map, in bytes.
     pub option_bytes: usize,
@@ -18,7 +18,7 @@ pub struct Limits {
 
 /// So much may come out of compressed entries however well they were compressed: little enough to be harmless,
 /// and more than equal records in small messages become.
-pub(crate) const RATIO_FREE_BYTES: u64 = 4 << 20;
+pub(crate) const RATIO_FREE_BYTES: u64 = 1 << 20;
 
 impl Default for Limits {
     fn default() -> Self {

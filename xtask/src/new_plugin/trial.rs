@@ -33,6 +33,8 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     }
     let settings = tree.text(".cargo/config.toml").unwrap_or_default();
     tree.set(".cargo/config.toml", format!("{settings}{SHARED_BUILD}"));
+    let manifest = another_version(tree.text("Cargo.toml").unwrap_or_default());
+    tree.set("Cargo.toml", manifest);
     let copy = root.join(COPY);
     fs::create_dir_all(&copy).with_context(|| format!("make {COPY}"))?;
     tree.write_to(&copy)?;
@@ -54,6 +56,16 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         .concat(),
     )?;
     cargo(&[&["test", "--quiet", "--lib"], &PACKAGES[..]].concat())
+}
+
+/// The manifest with another version of our packages. Cargo tells packages apart by name and version, and would take
+/// what it built from the copy for fresh in the repository, however that changes.
+fn another_version(manifest: &str) -> String {
+    let rename = |line: &str| match line.strip_prefix("version = ") {
+        Some(version) => format!("version = \"{}-trial\"\n", version.trim_matches('"')),
+        None => format!("{line}\n"),
+    };
+    manifest.lines().map(rename).collect()
 }
 
 /// Lets the router check the example of a plugin's manual.
@@ -80,4 +92,17 @@ fn run_example(tree: &Tree, plugin: &Plugin, copy: &Path) -> Result<()> {
         "--config",
     ]);
     process::run(command.arg(path).current_dir(copy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::another_version;
+
+    #[test]
+    fn only_our_version_is_another() {
+        let manifest =
+            "[workspace.package]\nversion = \"0.1.0\"\n[dependencies]\na = { version = \"1\" }\n";
+        let expected = manifest.replace("0.1.0", "0.1.0-trial");
+        assert_eq!(another_version(manifest), expected);
+    }
 }
