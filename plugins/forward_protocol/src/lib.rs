@@ -16,6 +16,7 @@
 
 mod decoder;
 mod error;
+pub mod handshake;
 mod head;
 mod inflate;
 mod judge;
