@@ -1,6 +1,6 @@
 //! The reading half of a connection: bytes to messages, messages to batches.
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, Step};
 use sdk::{
@@ -16,7 +16,9 @@ use tokio::{
 };
 
 use crate::{
+    additions::Additions,
     answer::Due,
+    peer::Peer,
     room::Room,
     source::{End, Source},
 };
@@ -46,7 +48,8 @@ struct Open {
 /// The state of reading one connection.
 pub(crate) struct Intake<'a> {
     source: &'a Source,
-    peer: &'a (dyn fmt::Display + Sync),
+    peer: &'a Peer,
+    additions: Option<Additions>,
     stop: Stop,
     decoder: Decoder,
     room: Room,
@@ -65,14 +68,17 @@ impl<'a> Intake<'a> {
     /// At the beginning of a connection.
     pub(crate) fn new(
         source: &'a Source,
-        peer: &'a (dyn fmt::Display + Sync),
+        peer: &'a Peer,
+        additions: Option<Additions>,
         stop: Stop,
         dues: mpsc::Sender<Due>,
     ) -> Self {
         let budget = source.cx.budget.clone();
         let share = (budget.limit_bytes() / SHARE).min(SHARE_BYTES_MAX);
+        let decoder = Decoder::new(source.settings.limits, source.cx.clock.clone());
         Self {
-            decoder: Decoder::new(source.settings.limits, source.cx.clock.clone()),
+            decoder: decoder.taking_any_tag(!source.settings.skip_invalid_event),
+            additions,
             room: Room::new(budget),
             share: Budget::new(share),
             source,
@@ -84,6 +90,11 @@ impl<'a> Intake<'a> {
             had_message: false,
             stops_at: None,
         }
+    }
+
+    /// Takes what was read before.
+    pub(crate) fn push(&mut self, early: &[u8]) {
+        self.decoder.push(early);
     }
 
     /// Reads until there is a reason to end.
@@ -148,9 +159,11 @@ impl<'a> Intake<'a> {
             tokio::select! {
                 biased;
                 read = reader.read_buf(self.decoder.space()) => {
-                    return match read? {
-                        0 => Err(self.decoder.finish().map_or_else(End::Protocol, |()| End::Closed)),
-                        _ => Ok(()),
+                    return match read {
+                        // TLS that is not closed as it should be: messages tell themselves where they end.
+                        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
+                        Ok(0) | Err(_) => Err(self.decoder.finish().map_or_else(End::Protocol, |()| End::Closed)),
+                        Ok(_) => Ok(()),
                     };
                 }
                 () = self.stop.stopped(), if !is_stopping => self.stops_at = Some(Instant::now() + STOP_PATIENCE),
@@ -204,6 +217,12 @@ impl<'a> Intake<'a> {
     async fn message(&mut self, message: Message) -> Result<(), End> {
         self.had_message = true;
         self.report(&message);
+        if !self.source.settings.skip_invalid_event
+            && message.chunk.is_some()
+            && !message.flaws.is_empty()
+        {
+            return Err(End::Invalid);
+        }
         let Message {
             tag,
             entries,
@@ -282,6 +301,10 @@ impl<'a> Intake<'a> {
             piece,
             due,
             permit,
+        };
+        let batch = match &self.additions {
+            Some(additions) => additions.add(batch),
+            None => batch,
         };
         Ok(pin!(self.source.cx.emit.emit(batch)).await?)
     }

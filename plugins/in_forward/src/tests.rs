@@ -5,3 +5,7 @@ mod flow;
 mod kit;
 mod memory;
 mod parameters;
+mod places;
+mod records;
+mod security;
+mod tls;

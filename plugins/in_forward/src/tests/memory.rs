@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::kit::*;
-use crate::{connection::serve, report::Report, settings::Settings, source::Source};
+use crate::{
+    names::Names, peer::Peer, report::Report, settings::Settings, source::Source,
+    welcome::serve_plain,
+};
 
 /// Starts with pieces of at most `part_bytes` and this budget.
 async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {
@@ -203,13 +206,17 @@ impl Pipes {
             budget: budget.clone(),
             ..collector.cx(Ready::new(|_| {}))
         };
-        let settings = Settings::new(serde_json::from_value(json!({})).unwrap()).unwrap();
+        let settings =
+            Settings::new(serde_json::from_value(json!({})).unwrap(), "weir.example").unwrap();
         let (stopper, stop) = Stopper::new();
         Self {
             source: Arc::new(Source {
-                report: Report::new(&cx),
                 settings,
+                report: Report::new(&cx).into(),
                 cx,
+                gate: None,
+                names: Names::new(),
+                tls: None,
             }),
             stopper,
             stop,
@@ -221,7 +228,12 @@ impl Pipes {
         let (source, stop) = (Arc::clone(&self.source), self.stop.clone());
         (
             client,
-            tokio::spawn(async move { serve(server, &"a pipe", &source, stop).await }),
+            tokio::spawn(async move {
+                {
+                    let peer = Peer::local(std::path::Path::new("a pipe"));
+                    serve_plain(server, peer, &source, stop).await;
+                }
+            }),
         )
     }
 }

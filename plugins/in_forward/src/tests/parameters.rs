@@ -7,7 +7,10 @@ use sdk::{
 use serde_json::{Value, json};
 
 use super::kit::*;
-use crate::{Config, settings::Settings};
+use crate::{
+    Config,
+    settings::{Place, Settings},
+};
 
 fn build(params: Value) -> Result<Box<dyn Input>, Vec<String>> {
     let Build::Input(build) = crate::PLUGIN.build else {
@@ -24,7 +27,10 @@ fn build(params: Value) -> Result<Box<dyn Input>, Vec<String>> {
 
 fn address(params: Value) -> String {
     let config: Config = serde_json::from_value(params).unwrap();
-    Settings::new(config).unwrap().address.to_string()
+    match Settings::new(config, "weir.example").unwrap().place {
+        Place::Tcp(address) => address.to_string(),
+        Place::Unix(path, _) => panic!("{}", path.display()),
+    }
 }
 
 #[test]
