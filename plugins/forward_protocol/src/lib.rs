@@ -19,6 +19,7 @@ mod error;
 pub mod handshake;
 mod head;
 mod inflate;
+mod json;
 mod judge;
 mod limits;
 mod message;

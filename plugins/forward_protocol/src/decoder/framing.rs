@@ -8,8 +8,9 @@ use sdk::{
 
 use super::{Behind, Decoder, Flow, Frame, State};
 use crate::{
-    Flaw, Message, ProtocolError, Step,
+    Chunk, Flaw, Message, ProtocolError, Step,
     head::{Head, Kind, head},
+    json::Json,
     judge::with_metadata,
     option::{Claim, Options},
     scan::Scan,
@@ -22,6 +23,10 @@ const STRAYS_MAX: u32 = 16;
 impl Decoder {
     /// Before a message. Source for nil and for values that are no arrays: Fluentd's `in_forward`.
     pub(super) fn root(&mut self) -> Result<Flow, ProtocolError> {
+        if self.is_fresh && self.json.is_none() && matches!(self.buf.first(), Some(b'{' | b'[')) {
+            let limit_bytes = self.limits.part_bytes.min(self.limits.message_bytes);
+            self.json = Some(Box::new(Json::new(self.buf.split(), limit_bytes)));
+        }
         let Some(Head {
             len,
             children,
@@ -218,7 +223,10 @@ impl Decoder {
             tag: frame.tag,
             entries: frame.entries,
             parts: frame.parts,
-            chunk: frame.options.chunk,
+            chunk: match self.json {
+                None => frame.options.chunk,
+                Some(_) => frame.options.chunk.map(Chunk::in_json),
+            },
             flaws: frame.flaws,
             wire_bytes: frame.wire_bytes,
         };
@@ -226,6 +234,17 @@ impl Decoder {
             return Ok(self.merge(message));
         }
         Ok(Flow::Out(Step::Message(message)))
+    }
+
+    /// Goes on with messages that came as JSON; whether there are any.
+    pub(super) fn turn(&mut self) -> Result<bool, ProtocolError> {
+        let Some(json) = &mut self.json else {
+            return Ok(false);
+        };
+        let turned = json.turn()?;
+        self.buf.extend_from_slice(&turned);
+        self.block_bytes = self.buf.capacity();
+        Ok(!turned.is_empty())
     }
 
     /// The end of the first `count` values in the buffer, once they are complete.

@@ -12,6 +12,7 @@ use sdk::{clock::Clock, event::Tag};
 use crate::{
     EntryStream, Flaws, Limits, Message, ProtocolError, Step,
     inflate::Inflater,
+    json::Json,
     judge::ReceiptTime,
     option::Options,
     scan::Scan,
@@ -34,6 +35,8 @@ pub struct Decoder {
     /// Size of the block of memory that `buf` is a part of.
     block_bytes: usize,
     read_bytes: usize,
+    /// Set when the connection speaks JSON.
+    json: Option<Box<Json>>,
     state: State,
     frame: Frame,
     sieve: Sieve,
@@ -141,6 +144,7 @@ impl Decoder {
             buf: BytesMut::new(),
             block_bytes: 0,
             read_bytes: space::READ_BYTES_MIN,
+            json: None,
             state: State::Root,
             frame: Frame::default(),
             sieve: Sieve::new(limits.part_bytes),
@@ -163,7 +167,9 @@ impl Decoder {
 
     /// Whether it stands between two messages and holds nothing.
     pub fn is_between_messages(&self) -> bool {
-        matches!(self.state, State::Root) && self.buf.is_empty()
+        matches!(self.state, State::Root)
+            && self.buf.is_empty()
+            && self.json.as_deref().is_none_or(Json::is_idle)
     }
 
     /// The connection ended.
@@ -193,6 +199,11 @@ impl Decoder {
             match self.advance() {
                 Ok(Flow::On) => {}
                 Ok(Flow::Before(message)) => return Ok(Step::Message(message)),
+                Ok(Flow::Read) if self.json.is_some() => match self.turn() {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(Step::Read),
+                    Err(error) => break Err(error),
+                },
                 Ok(Flow::Read) => break self.check_length().map(|()| Step::Read),
                 Ok(Flow::Out(step)) => break Ok(step),
                 Err(error) => break Err(error),

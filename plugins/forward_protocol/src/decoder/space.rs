@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::{Decoder, State, merge::Merged};
-use crate::sieve::Extent;
+use crate::{json::Json, sieve::Extent};
 
 /// Bytes that a connection reads at first, and again after a silence.
 pub(super) const READ_BYTES_MIN: usize = 8 << 10;
@@ -15,6 +15,9 @@ const SLACK_BYTES: usize = 4 << 10;
 impl Decoder {
     /// Takes bytes that came.
     pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(json) = &mut self.json {
+            return json.push(bytes);
+        }
         self.buf.extend_from_slice(bytes);
         self.block_bytes = self.block_bytes.max(self.buf.capacity());
     }
@@ -23,6 +26,16 @@ impl Decoder {
     ///
     /// The room grows with what the sender really sends, never with what it declares.
     pub fn space(&mut self) -> &mut BytesMut {
+        if self.json.is_none() {
+            self.make_room();
+        }
+        match &mut self.json {
+            Some(json) => json.space(),
+            None => &mut self.buf,
+        }
+    }
+
+    fn make_room(&mut self) {
         let len = self.buf.len();
         let spare = self.buf.capacity() - len;
         if spare == 0 && len > 0 {
@@ -42,12 +55,14 @@ impl Decoder {
             self.buf.reserve(self.read_bytes.max(room));
             self.block_bytes = self.buf.capacity();
         }
-        &mut self.buf
     }
 
     /// Gives memory back while the connection is silent.
     pub fn relax(&mut self) {
         self.read_bytes = READ_BYTES_MIN;
+        if let Some(json) = &mut self.json {
+            json.relax();
+        }
         if self.buf.is_empty() {
             self.buf = BytesMut::new();
             self.block_bytes = 0;
@@ -61,7 +76,8 @@ impl Decoder {
             _ => 0,
         };
         let merged = self.merged.as_ref().map_or(0, Merged::held_bytes);
-        self.buf.len() + plain + self.sieve.moved_bytes() + merged
+        let json = self.json.as_deref().map_or(0, Json::held_bytes);
+        json + self.buf.len() + plain + self.sieve.moved_bytes() + merged
     }
 
     /// Bytes of entries that are still to come, more than there can be when that is not known.
