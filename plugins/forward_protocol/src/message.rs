@@ -130,10 +130,12 @@ pub enum Flaw {
     TooLarge,
     /// An array that is too short to be a message.
     Message,
+    /// A message of Fluent Bit that holds metrics, traces, blobs or profiles, and no events.
+    Signal,
 }
 
 /// Number of kinds of [`Flaw`].
-const FLAWS: usize = 7;
+const FLAWS: usize = 8;
 
 impl Flaw {
     /// All of them.
@@ -145,6 +147,7 @@ impl Flaw {
         Self::CutOff,
         Self::TooLarge,
         Self::Message,
+        Self::Signal,
     ];
 
     /// The value of the metric label `reason`.
@@ -157,6 +160,7 @@ impl Flaw {
             Self::CutOff => "cut_off",
             Self::TooLarge => "record_too_large",
             Self::Message => "message",
+            Self::Signal => "signal",
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) chunk: Option<Chunk>,
     /// Fluent Bit's metadata of the event, in Message mode: a map that is not empty.
     pub(crate) metadata: Option<Bytes>,
+    /// Fluent Bit says that these are no events.
+    pub(crate) is_signal: bool,
     /// How the entries are said to be compressed.
     pub(crate) compressed: Claim,
 }
@@ -35,6 +37,10 @@ impl Options {
         for (key, value) in value.pairs().into_iter().flatten() {
             match key.as_bytes() {
                 Some(b"chunk") => options.chunk = chunk(value),
+                // Source: 0 logs, 1 metrics, 2 traces, 3 blobs, 4 profiles in Fluent Bit's flb_input_chunk.h.
+                Some(b"fluent_signal") => {
+                    options.is_signal = matches!(value.token(), Token::Int(1..));
+                }
                 Some(b"metadata") => options.metadata = metadata(value),
                 Some(b"compressed") => options.compressed = claim(value),
                 _ => {}

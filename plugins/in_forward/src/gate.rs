@@ -12,7 +12,7 @@ use forward_protocol::handshake::{NONCE_LEN, Refusal, Server, ServerStep, Terms,
 use ipnet::IpNet;
 use sdk::config::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_rustls::rustls::crypto::{SecureRandom, ring::default_provider};
+use tokio_rustls::rustls::crypto::SecureRandom;
 
 use crate::{peer::Peer, report::Report, welcome::NotIn};
 
@@ -30,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) users: Option<Arc<[User]>>,
     pub(crate) allow_anonymous_source: bool,
     pub(crate) clients: Vec<Rule>,
+    /// Where nonces come from.
+    pub(crate) random: &'static dyn SecureRandom,
 }
 
 /// Checked `[[source.security.client]]`.
@@ -53,7 +55,6 @@ pub(crate) enum Whence {
 #[derive(Debug)]
 pub(crate) struct Gate {
     rules: Arc<Rules>,
-    random: &'static dyn SecureRandom,
     /// What the names of clients stand for.
     addresses: RwLock<HashMap<String, Vec<IpAddr>>>,
 }
@@ -63,7 +64,6 @@ impl Gate {
     pub(crate) fn new(rules: Arc<Rules>) -> Self {
         Self {
             rules,
-            random: default_provider().secure_random,
             addresses: RwLock::default(),
         }
     }
@@ -158,7 +158,7 @@ impl Gate {
     {
         let (mut nonce, mut auth) = ([0; NONCE_LEN], [0; NONCE_LEN]);
         for bytes in [&mut nonce, &mut auth] {
-            self.random.fill(bytes).map_err(|_| NotIn::Random)?;
+            self.rules.random.fill(bytes).map_err(|_| NotIn::Random)?;
         }
         let mut server = Server::new(self.terms(peer), nonce, auth);
         writer.write_all(&server.helo(keepalive)).await?;

@@ -1,6 +1,7 @@
 //! Tests over real sockets on the loopback.
 
 mod bad;
+mod conformance;
 mod flow;
 mod kit;
 mod memory;

@@ -8,7 +8,7 @@ use sdk::{
 
 use super::{Behind, Decoder, Flow, Frame, State};
 use crate::{
-    Chunk, Flaw, Message, ProtocolError, Step,
+    Chunk, EntryStream, Flaw, Flaws, Message, ProtocolError, Step,
     head::{Head, Kind, head},
     json::Json,
     judge::with_metadata,
@@ -213,7 +213,11 @@ impl Decoder {
         }
         self.state = State::Root;
         let mut frame = std::mem::take(&mut self.frame);
-        if frame.is_single
+        if frame.options.is_signal {
+            frame.entries = EntryStream::default();
+            frame.flaws = Flaws::default();
+            frame.flaws.add(Flaw::Signal, 1);
+        } else if frame.is_single
             && let Some(metadata) = &frame.options.metadata
             && let Some(entry) = with_metadata(&frame.entries.bytes, metadata)
         {

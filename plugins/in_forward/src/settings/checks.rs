@@ -8,6 +8,8 @@ use std::{
 use forward_protocol::handshake::User;
 use sdk::config::{ConfigError, ConfigErrors};
 
+use tokio_rustls::rustls::crypto::ring::default_provider;
+
 use super::Place;
 use crate::{
     Client, Config, Security, Tls, TlsVersion,
@@ -199,6 +201,7 @@ pub(super) fn rules(security: &Security, hostname: &str, errors: &mut ConfigErro
         users: security.user_auth.then(|| users.into()),
         allow_anonymous_source: security.allow_anonymous_source,
         clients,
+        random: default_provider().secure_random,
     }
 }
 
