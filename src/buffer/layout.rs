@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
+use bytes::Bytes;
 use sdk::output::Frame;
 use tokio::time::Instant;
 
@@ -60,6 +61,27 @@ pub(super) struct Group {
     pub(super) others_left: usize,
     /// Whether it stands in line for delivery.
     pub(super) queued: bool,
+    /// The sender's chunk id, which only the frame that makes it valid brings along; empty when there is none.
+    pub(super) chunk: Bytes,
+}
+
+/// The chunk id in a frame's origin; empty when there is none.
+pub(super) fn chunk_of(frame: &Frame) -> Bytes {
+    let origin = frame.origin.as_ref();
+    origin
+        .map(|origin| origin.chunk.clone())
+        .unwrap_or_default()
+}
+
+/// Gives a frame that was stored before the end of its message the chunk id that came with the end.
+pub(super) fn complete(frame: &mut Frame, chunk: &Bytes) {
+    if let Some(origin) = frame
+        .origin
+        .as_mut()
+        .filter(|origin| origin.chunk.is_empty())
+    {
+        origin.chunk.clone_from(chunk);
+    }
 }
 
 /// A piece of a group.

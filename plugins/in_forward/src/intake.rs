@@ -2,6 +2,7 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, Step};
 use sdk::{
     budget::Budget,
@@ -199,14 +200,27 @@ impl<'a> Intake<'a> {
     /// A piece of a large message: emitted at once, answered with the message.
     async fn part(&mut self, Part { tag, entries }: Part) -> Result<(), End> {
         let tag = self.tag(tag);
-        let Open { group, due, .. } = self.open.get_or_insert_with(Open::new);
+        let Open {
+            group,
+            due,
+            records: first,
+            ..
+        } = self.open.get_or_insert_with(Open::new);
+        // The chunk id stands behind the entries: buffers add it when the last piece brings it.
+        let origin = Origin {
+            chunk: Bytes::new(),
+            first: *first,
+            kept: None,
+            identifies: self.source.settings.identifies,
+        };
         let piece = Piece {
             group: Arc::clone(group),
             last: false,
         };
         let due = due.clone();
         let records = entries.count;
-        self.emit(tag, entries, Some(piece), None, due).await?;
+        self.emit(tag, entries, Some(piece), Some(origin), due)
+            .await?;
         if let Some(open) = &mut self.open {
             open.records += records;
         }

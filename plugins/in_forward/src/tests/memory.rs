@@ -63,7 +63,12 @@ async fn a_large_message_comes_in_pieces_that_belong_together() {
     let (last, earlier) = pieces.split_last().unwrap();
     assert!(last.last && earlier.iter().all(|piece| !piece.last));
     let (last, earlier) = batches.split_last().unwrap();
-    assert!(earlier.iter().all(|batch| batch.origin.is_none()));
+    let mut first = 0;
+    for batch in earlier {
+        let origin = batch.origin.as_ref().expect("a place in the message");
+        assert_eq!((origin.chunk.len(), origin.first), (0, first));
+        first += batch.count;
+    }
     let origin = last.origin.as_ref().expect("the last piece has the id");
     assert_eq!(
         (origin.chunk.as_ref(), origin.first),
