@@ -17,6 +17,9 @@ pub struct Config {
     /// The servers, each a table `[[match.server]]`.
     #[serde(default)]
     pub server: Vec<Server>,
+    /// More servers, from a file or from the DNS: `[[match.service_discovery]]`. Fluentd's `static` is `server`.
+    #[serde(default)]
+    pub service_discovery: Vec<ServiceDiscovery>,
     /// `tcp` in the clear, or `tls`. Default: `tls` where there is a table `tls`.
     pub transport: Option<Transport>,
     /// TLS: what to trust and what to show.
@@ -85,7 +88,7 @@ pub struct Config {
 }
 
 /// One server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Its name in logs and metrics. Where `host` is an address, also the name that its certificate must have.
@@ -109,6 +112,46 @@ pub struct Server {
     pub username: Option<String>,
     /// The password of `username`.
     pub password: Option<Secret>,
+}
+
+/// Where servers are found.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceDiscovery {
+    /// `file` or `srv`.
+    #[serde(rename = "type")]
+    pub kind: DiscoveryKind,
+    /// With `file`: a list in YAML or JSON of what stands in tables `server`, such as `- host: 10.0.0.1`. It is read
+    /// again when it changes.
+    pub path: Option<PathBuf>,
+    /// With `srv`: the service, in `_service._proto.hostname`.
+    pub service: Option<String>,
+    /// With `srv`: the protocol.
+    #[serde(default = "default_proto")]
+    pub proto: String,
+    /// With `srv`: the domain.
+    pub hostname: Option<String>,
+    /// With `srv`: the address of the name server, with or without a port. Default: that of this host.
+    pub dns_server_host: Option<String>,
+    /// With `srv`: how often to ask.
+    #[serde(default = "default_minute")]
+    pub interval: Interval,
+    /// With `srv`: the key of the servers, in place of the one in `security`.
+    pub shared_key: Option<Secret>,
+    /// With `srv`: the user to name in the handshake.
+    pub username: Option<String>,
+    /// With `srv`: the password of `username`.
+    pub password: Option<Secret>,
+}
+
+/// Kinds of service discovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiscoveryKind {
+    /// A file.
+    File,
+    /// SRV records of the DNS. Those with the smallest priority take part, the others are standbys.
+    Srv,
 }
 
 /// What connections run over.
@@ -243,6 +286,10 @@ fn default_expire_dns_cache() -> Interval {
 
 fn default_port() -> u16 {
     24224
+}
+
+fn default_proto() -> String {
+    "tcp".into()
 }
 
 fn default_weight() -> u32 {

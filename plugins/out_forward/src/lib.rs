@@ -7,6 +7,7 @@ mod connection;
 mod delivery;
 mod detector;
 mod dial;
+mod discovery;
 mod health;
 mod heartbeat;
 mod message;
@@ -30,7 +31,11 @@ use sdk::{
     stop::Stop,
 };
 
-pub use config::{Compress, Config, HeartbeatType, Security, Server, Tls, Transport};
+pub use config::{
+    Compress, Config, DiscoveryKind, HeartbeatType, Security, Server, ServiceDiscovery, Tls,
+    Transport,
+};
+use discovery::Discovery;
 use message::Recipe;
 use node::Node;
 use nodes::Nodes;
@@ -49,6 +54,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 #[derive(Debug)]
 struct Forward {
     nodes: Nodes,
+    discovery: Discovery,
     recipe: Recipe,
     heartbeat_type: HeartbeatType,
     heartbeat_interval: Duration,
@@ -61,16 +67,22 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 
 impl Forward {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
-        let (common, specs) = match (config.common(cx), config.servers(cx)) {
-            (Ok(common), Ok(specs)) => (Arc::new(common), specs),
-            (common, specs) => {
-                let errors = common.err().into_iter().chain(specs.err());
-                return Err(errors.flatten().collect());
+        let common = config.common(cx);
+        let specs = config.servers(cx);
+        let lookups = config.lookups();
+        let (common, specs, lookups) = match (common, specs, lookups) {
+            (Ok(common), Ok(specs), Ok(lookups)) => (Arc::new(common), specs, lookups),
+            (common, specs, lookups) => {
+                let errors = [common.err(), specs.err(), lookups.err()];
+                return Err(errors.into_iter().flatten().flatten().collect());
             }
         };
         let node = |spec| Arc::new(Node::new(spec, Arc::clone(&common)));
+        let fixed: Vec<_> = specs.into_iter().map(node).collect();
+        let security = config.security.clone();
         Ok(Self {
-            nodes: Nodes::new(specs.into_iter().map(node).collect()),
+            nodes: Nodes::new(fixed.clone()),
+            discovery: Discovery::new(lookups, fixed, security, &cx.hostname, common),
             recipe: config.recipe(),
             heartbeat_type: config.heartbeat_type,
             heartbeat_interval: config.heartbeat_interval.0,
@@ -86,7 +98,10 @@ impl Output for Forward {
     fn run(&self, stop: Stop) -> Fut<'_, Result<(), RunError>> {
         Box::pin(async move {
             let every = self.heartbeat_interval;
-            heartbeat::run(&self.nodes, self.heartbeat_type, every, &stop).await;
+            tokio::join!(
+                heartbeat::run(&self.nodes, self.heartbeat_type, every, &stop),
+                self.discovery.run(&self.nodes, &stop),
+            );
             Ok(())
         })
     }

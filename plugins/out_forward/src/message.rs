@@ -74,12 +74,15 @@ fn drafts(chunk: ChunkView<'_>, recipe: Recipe) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut open: HashMap<Tag, usize> = HashMap::new();
     let mut first = 0_u32;
-    for frame in chunk.frames {
+    for (at, frame) in chunk.frames.iter().enumerate() {
         let records = first..first.saturating_add(frame.count);
         first = records.end;
-        let Some(draft) = draft(chunk, frame, records, recipe) else {
+        let Some(mut draft) = draft(chunk, frame, records, recipe) else {
             continue;
         };
+        draft.origin = draft
+            .origin
+            .filter(|id| !goes_on(id, chunk.frames.get(at + 1)));
         if draft.origin.is_some() {
             // Later frames of the tag must not overtake it.
             open.remove(&frame.tag);
@@ -138,6 +141,12 @@ fn draft(
 fn whole_message(origin: &Origin) -> Option<Bytes> {
     let is_whole = origin.first == 0 && origin.kept.is_none() && !origin.chunk.is_empty();
     is_whole.then(|| origin.chunk.clone())
+}
+
+/// Whether `next` is the next piece of the message `id`, of which then no frame is the whole.
+fn goes_on(id: &Bytes, next: Option<&Frame>) -> bool {
+    let origin = next.and_then(|frame| frame.origin.as_ref());
+    origin.is_some_and(|origin| origin.first > 0 && origin.chunk == *id)
 }
 
 fn alive_entries(chunk: ChunkView<'_>, frame: &Frame, first: u32) -> Bytes {

@@ -281,6 +281,12 @@ impl Node {
         self.report(change, "heartbeats are not answered");
     }
 
+    /// It is no longer one of the servers.
+    pub(crate) fn retire(&self) {
+        self.gone();
+        self.counters.up.set(0);
+    }
+
     fn report(&self, change: Option<Change>, reason: &str) {
         let node = &self.spec.name;
         match change {

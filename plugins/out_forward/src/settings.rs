@@ -12,6 +12,7 @@ use crate::{
     config::{Config, HeartbeatType, Security, Server, Tls, Transport},
     connection::Patience,
     dial::Dialer,
+    discovery::Lookup,
     health::Rules,
     message::Recipe,
     names::NameRules,
@@ -103,6 +104,29 @@ impl Config {
         }
     }
 
+    /// Where servers are looked for.
+    ///
+    /// # Errors
+    /// What is missing or makes no sense.
+    pub(crate) fn lookups(&self) -> Result<Vec<Lookup>, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut lookups = Vec::new();
+        for (index, table) in self.service_discovery.iter().enumerate() {
+            match Lookup::new(table) {
+                Ok(lookup) => lookups.push(lookup),
+                Err((key, message, help)) => {
+                    let place = format!("/service_discovery/{index}{key}");
+                    errors.push(ConfigError::at(place, message).help(help));
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(lookups)
+        } else {
+            Err(errors)
+        }
+    }
+
     fn connector(&self, errors: &mut ConfigErrors) -> Option<Arc<Connector>> {
         let tls = match (self.transport, &self.tls) {
             (Some(Transport::Tcp), Some(_)) => {
@@ -146,7 +170,9 @@ impl Config {
             }
             specs.push(spec);
         }
-        if self.server.is_empty() {
+        if !self.service_discovery.is_empty() {
+            // There may be servers, and there may be none; that is for later.
+        } else if self.server.is_empty() {
             let error = ConfigError::at("/server", "there is no server");
             errors.push(error.help("add a table [[match.server]] with `host`"));
         } else if self.server.iter().all(|server| server.weight == 0) {

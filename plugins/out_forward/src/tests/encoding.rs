@@ -149,6 +149,12 @@ fn a_part_of_a_message_does_not_take_its_id() {
     for frame in [later, filtered] {
         assert_ne!(ids(view(&[frame], None)), ["id"]);
     }
+    let pieces = [whole.clone(), with(|origin| origin.first = 2)];
+    let ids_of_pieces = ids(view(&pieces, None));
+    assert!(
+        !ids_of_pieces.contains(&Bytes::from_static(b"id")),
+        "{ids_of_pieces:?}"
+    );
     let mut live = Bitmap::full(2);
     assert_eq!(ids(view(std::slice::from_ref(&whole), Some(&live))), ["id"]);
     live.set(0, false);

@@ -1,6 +1,7 @@
 //! Tests over loopback, with servers that follow a script.
 
 mod deliveries;
+mod discoveries;
 mod encoding;
 mod failures;
 mod handshakes;
