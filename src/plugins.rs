@@ -10,6 +10,7 @@ pub static PLUGINS: &[&Descriptor] = &[
     &in_sample::PLUGIN,
     &out_elasticsearch::PLUGIN,
     &out_file::PLUGIN,
+    &out_forward::PLUGIN,
     &out_null::PLUGIN,
     &out_stdout::PLUGIN,
 ];

@@ -216,3 +216,31 @@ fn logstash_format_and_compression_work_on_both() {
         weir.settles(20);
     }
 }
+
+/// Above 8 MiB a message passes through in pieces; its records have the ids of its chunk all the same.
+#[test]
+fn a_message_in_pieces_that_is_sent_twice_is_there_once() {
+    let server = Server::elasticsearch();
+    let index = server.fresh_index("pieces");
+    let source = SERVICE.replacen(
+        "type = \"forward\"",
+        "type = \"forward\"\nidentity = \"origin\"",
+        1,
+    );
+    assert_ne!(source, SERVICE);
+    let home = Home::new(&format!("{source}{}", to(&server, &index, "")));
+    let weir = home.start();
+    let pad = "x".repeat(10_000);
+    let records =
+        (0..2_000_u32).map(|n| forward::entry(1_764_000_000, &json!({ "n": n, "pad": pad })));
+    let entries: Vec<u8> = records.flatten().collect();
+    assert!(entries.len() > 2 * (8 << 20), "several pieces");
+    for _ in 0..2 {
+        let mut sender = Sender::connect(weir.listens("in"));
+        sender.send(&forward::packed("t", &entries, Some("the chunk")));
+        sender.expect_ack("the chunk");
+    }
+    weir.settles(60);
+    assert_eq!(server.count(&index), 2_000);
+    assert!(weir.stop().success());
+}

@@ -19,4 +19,5 @@ mod hostile;
 mod manuals;
 mod probes;
 mod recovery;
+mod relay;
 mod senders;

@@ -44,6 +44,19 @@ fn manuals() -> Vec<(String, String)> {
     found
 }
 
+/// The line with a certificate of the tests in place of the one that a manual names.
+fn certificate(line: &str) -> Option<String> {
+    let certs = root().join("plugins/in_forward/src/tests/certs");
+    [
+        ("cert_path", "server.pem"),
+        ("private_key_path", "server.key"),
+        ("ca_path", "authority.pem"),
+    ]
+    .into_iter()
+    .find(|(key, _)| line.starts_with(&format!("{key} =")))
+    .map(|(key, file)| format!("{key} = \"{}\"", certs.join(file).display()))
+}
+
 /// The same configuration on free ports, with the real server and short waits.
 fn on_free_ports(text: &str, url: &str) -> String {
     let mut lines = Vec::new();
@@ -54,6 +67,8 @@ fn on_free_ports(text: &str, url: &str) -> String {
             lines.push("listen = \"127.0.0.1:0\"".to_owned());
         } else if trimmed.starts_with("hosts") {
             lines.push(format!("hosts = [\"{url}\"]"));
+        } else if let Some(file) = certificate(trimmed) {
+            lines.push(file);
         } else if [
             "drain_delay",
             "data_dir",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
     chunk::Parcel,
-    layout::{Group, Piece, Segment, Stored},
+    layout::{Group, Piece, Segment, Stored, chunk_of, complete},
     queue::{Cursor, Recent},
 };
 use crate::telemetry::ledger::Account;
@@ -133,6 +133,7 @@ impl Index {
             return;
         }
         group.marker = Some(sequence);
+        group.chunk = chunk_of(&stored.frame);
         if self.on_disk {
             // A large message is read back: pieces do not crowd the memory that is meant for the newest frames.
             let mut recent = Recent {
@@ -156,7 +157,8 @@ impl Index {
             ..
         } in group.pieces
         {
-            if let Some((frame, arrived)) = held {
+            if let Some((mut frame, arrived)) = held {
+                complete(&mut frame, &group.chunk);
                 self.push_recent(Recent {
                     frame,
                     commits: None,
@@ -166,6 +168,12 @@ impl Index {
                 });
             }
         }
+    }
+
+    /// The sender's chunk id of a group; empty when it has none.
+    pub(super) fn chunk_of_group(&self, id: u64) -> bytes::Bytes {
+        let group = self.groups.get(&id);
+        group.map(|group| group.chunk.clone()).unwrap_or_default()
     }
 
     /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
+use bytes::Bytes;
 use sdk::output::Frame;
 use tokio::time::Instant;
 
@@ -60,6 +61,38 @@ pub(super) struct Group {
     pub(super) others_left: usize,
     /// Whether it stands in line for delivery.
     pub(super) queued: bool,
+    /// The sender's chunk id, which only the frame that makes it valid brings along; empty when there is none.
+    pub(super) chunk: Bytes,
+}
+
+/// The chunk id in a frame's origin; empty when there is none.
+pub(super) fn chunk_of(frame: &Frame) -> Bytes {
+    let origin = frame.origin.as_ref();
+    origin
+        .map(|origin| origin.chunk.clone())
+        .unwrap_or_default()
+}
+
+/// Gives a frame that was stored before the end of its message the chunk id that came with the end. It also gets a
+/// bitmap of the records that it has, since without one it would pass for the whole message.
+pub(super) fn complete(frame: &mut Frame, chunk: &Bytes) {
+    if let Some(origin) = frame
+        .origin
+        .as_mut()
+        .filter(|origin| origin.chunk.is_empty())
+    {
+        origin.chunk.clone_from(chunk);
+        origin.kept.get_or_insert_with(|| all(frame.count));
+    }
+}
+
+/// One bit for each of `count` records, lowest bit first.
+fn all(count: u32) -> Bytes {
+    let mut bits = vec![0xff; count as usize / 8];
+    if !count.is_multiple_of(8) {
+        bits.push((1 << (count % 8)) - 1);
+    }
+    bits.into()
 }
 
 /// A piece of a group.
@@ -101,4 +134,36 @@ impl Piece {
 /// What a frame of a memory buffer is charged with, in bytes.
 pub(super) fn memory_len(events_len: usize) -> u64 {
     (events_len + frame::OVERHEAD) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk::event::{Origin, Tag};
+
+    use super::*;
+
+    #[test]
+    fn a_completed_piece_has_the_id_and_does_not_pass_for_the_whole_message() {
+        for count in [1, 8, 11] {
+            let origin = Origin {
+                chunk: Bytes::new(),
+                first: 5,
+                kept: None,
+                identifies: true,
+            };
+            let mut frame = Frame {
+                sequence: 1,
+                tag: Tag::new("a"),
+                events: Bytes::new(),
+                count,
+                origin: Some(origin),
+            };
+            complete(&mut frame, &Bytes::from_static(b"id"));
+            let origin = frame.origin.unwrap();
+            assert_eq!(&origin.chunk[..], b"id");
+            let places: Vec<u32> = origin.places().collect();
+            assert_eq!(places, (5..5 + count).collect::<Vec<_>>());
+            assert!(origin.kept.is_some());
+        }
+    }
 }

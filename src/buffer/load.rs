@@ -17,7 +17,7 @@ use super::{
     chunk::{Mark, Parcel},
     files,
     frame::Kind,
-    layout::Piece,
+    layout::{Piece, complete},
     quarantine::Quarantine,
     queue::Limits,
     scan::{Scanner, Spot, Step, find_salt},
@@ -189,6 +189,7 @@ impl Reading<'_> {
     /// # Errors
     /// A segment could not be opened for a reason that may pass; what was not read stays in line.
     fn group(&mut self, id: u64, pieces: Vec<Piece>) -> io::Result<()> {
+        let chunk = self.shared.index().chunk_of_group(id);
         let mut parcel = Parcel::default();
         let mut pieces = VecDeque::from(pieces);
         let mut result = Ok(());
@@ -204,7 +205,10 @@ impl Reading<'_> {
                 break;
             };
             match frame {
-                Some(frame) => parcel.push(frame, piece.mark(Some(id)), piece.stored_ms),
+                Some(mut frame) => {
+                    complete(&mut frame, &chunk);
+                    parcel.push(frame, piece.mark(Some(id)), piece.stored_ms);
+                }
                 None => self.lost(id, &piece),
             }
         }

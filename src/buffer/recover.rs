@@ -182,10 +182,9 @@ impl Recovery {
                 .map(|piece| piece.piece.sequence)
                 .max()
                 .unwrap_or(id);
-            let marker = pieces
-                .iter()
-                .find(|piece| piece.last)
-                .map(|piece| (piece.piece.sequence, piece.done));
+            let last = pieces.iter().find(|piece| piece.last);
+            let chunk = last.map(|last| last.chunk.clone()).unwrap_or_default();
+            let marker = last.map(|last| (last.piece.sequence, last.done));
             match marker.or_else(|| self.lost_marker(newest)) {
                 Some((marker, marker_done)) => {
                     let pieces = pieces
@@ -196,6 +195,7 @@ impl Recovery {
                         pieces: pieces.collect(),
                         marker: Some(marker),
                         marker_done,
+                        chunk,
                         ..Group::default()
                     };
                     group.others_left = group

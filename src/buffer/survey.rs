@@ -2,9 +2,11 @@
 
 use std::{fs::File, io, ops::Range};
 
+use bytes::Bytes;
+
 use super::{
-    frame::{HEADER_LEN, Header, Kind},
-    layout::{Piece, Place, Segment},
+    frame::{Decoded, HEADER_LEN, Header, Kind},
+    layout::{Piece, Place, Segment, chunk_of},
     metrics::BufferMetrics,
     quarantine::{Kept, Quarantine},
     ranges::Ranges,
@@ -42,6 +44,8 @@ pub(super) struct FoundPiece {
     /// Whether it is done, so that only its being there matters.
     pub(super) done: bool,
     pub(super) piece: Piece,
+    /// The sender's chunk id, in the last piece.
+    pub(super) chunk: Bytes,
 }
 
 /// What the survey needs to know besides the file.
@@ -132,7 +136,7 @@ impl Surveyor<'_> {
         self.found.next_sequence = header.sequence + 1;
         self.records += u64::from(header.count);
         match self.scanner.read(spot) {
-            Ok(Some(decoded)) => self.whole(spot, decoded.group),
+            Ok(Some(decoded)) => self.whole(spot, &decoded),
             Ok(None) => {
                 let damage = Damage {
                     range: spot.range(),
@@ -160,7 +164,7 @@ impl Surveyor<'_> {
         self.found.lost.extend(missing);
     }
 
-    fn whole(&mut self, spot: &Spot, group: Option<u64>) {
+    fn whole(&mut self, spot: &Spot, decoded: &Decoded) {
         let header = spot.header;
         let done = self.around.done.contains(header.sequence);
         let segment = &mut self.found.segment;
@@ -174,7 +178,7 @@ impl Surveyor<'_> {
                 .chain([header.stored_ms])
                 .min();
         }
-        match (group, header.kind) {
+        match (decoded.group, header.kind) {
             (Some(group), Kind::Piece { last }) => {
                 let place = Place {
                     segment: segment.first,
@@ -195,6 +199,7 @@ impl Surveyor<'_> {
                     last,
                     done,
                     piece,
+                    chunk: chunk_of(&decoded.frame),
                 });
             }
             _ if done => {}

@@ -59,7 +59,12 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 fn generate(before: &Tree, root: &Path) -> Result<Tree> {
     let mut tree = before.clone();
     for plugin in tidy::plugins(before) {
-        let table = weir(root, &["plugins", plugin.type_name(), "--markdown"])?;
+        // An input and an output may have one name; with its kind it is one of them.
+        let name = match plugin.section {
+            None => plugin.rust_path.as_str(),
+            Some(_) => plugin.type_name(),
+        };
+        let table = weir(root, &["plugins", name, "--markdown"])?;
         fill(&mut tree, &plugin, &table)?;
     }
     let commands = weir(root, &["--help"])?;

@@ -13,8 +13,10 @@ pub enum ProtocolError {
     /// The first bytes are those of a TLS handshake.
     #[error("looks like a TLS handshake: this port takes plain TCP; turn TLS off at the sender")]
     Tls,
-    /// The first byte opens a JSON value.
-    #[error("looks like JSON: this port takes MessagePack; turn JSON off at the sender")]
+    /// A connection that began with JSON goes on with something else.
+    #[error(
+        "a message cannot be read as JSON, as which the connection began: the sender writes something else"
+    )]
     Json,
     /// Values in a row that are no arrays.
     #[error("{in_a_row} values in a row are no messages: is the sender a forward client?")]

@@ -158,6 +158,21 @@ pub(crate) fn retime(out: &mut Vec<u8>, entry: &[u8], time: Time) -> Result<(), 
     Ok(())
 }
 
+/// A checked entry with metadata put beside its time; `None` when it has some, or cannot have this.
+pub(crate) fn with_metadata(entry: &[u8], metadata: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(entry);
+    let (time, None, 0) = event_header(&mut reader).ok()? else {
+        return None;
+    };
+    let mut out = Vec::with_capacity(entry.len() + metadata.len() + 1);
+    write::array(&mut out, 2);
+    write::array(&mut out, 2);
+    time.write(&mut out);
+    out.extend_from_slice(metadata);
+    out.extend_from_slice(reader.value().ok()?.bytes());
+    matches!(judge(&out), Ok((_, Verdict::Keep))).then_some(out)
+}
+
 /// The time of receipt: the clock is read once per message, and only when an entry needs it.
 #[derive(Debug)]
 pub(crate) struct ReceiptTime {

@@ -16,8 +16,10 @@
 
 mod decoder;
 mod error;
+pub mod handshake;
 mod head;
 mod inflate;
+mod json;
 mod judge;
 mod limits;
 mod message;

@@ -59,32 +59,55 @@ pub struct Message {
 
 /// The option `chunk`, with the type that the sender gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk(Bytes);
+pub struct Chunk {
+    value: Bytes,
+    /// The sender speaks JSON, and so does the acknowledgement.
+    is_json: bool,
+}
 
 impl Chunk {
     /// Takes one encoded value.
     pub(crate) fn new(value: RawValue<'_>) -> Self {
-        Self(Bytes::copy_from_slice(value.bytes()))
+        Self {
+            value: Bytes::copy_from_slice(value.bytes()),
+            is_json: false,
+        }
+    }
+
+    /// Of a sender that speaks JSON.
+    pub(crate) fn in_json(self) -> Self {
+        Self {
+            is_json: true,
+            ..self
+        }
     }
 
     /// The value as it came, with its MessagePack header.
     pub fn encoded(&self) -> &Bytes {
-        &self.0
+        &self.value
     }
 
     /// The id: the bytes of a str or bin, of anything else the encoded value.
     pub fn id(&self) -> Bytes {
-        match RawValue::parse(&self.0).map(RawValue::token) {
-            Ok(Token::Str(bytes) | Token::Bin(bytes)) => self.0.slice_ref(bytes),
-            _ => self.0.clone(),
+        match RawValue::parse(&self.value).map(RawValue::token) {
+            Ok(Token::Str(bytes) | Token::Bin(bytes)) => self.value.slice_ref(bytes),
+            _ => self.value.clone(),
         }
     }
 
     /// The acknowledgement `{"ack": CHUNK}`, to be sent in one write.
     pub fn ack(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(5 + self.0.len());
+        if self.is_json {
+            let mut out = b"{\"ack\":".to_vec();
+            if let Ok(value) = RawValue::parse(&self.value) {
+                sdk::json::write_value(&mut out, value);
+            }
+            out.push(b'}');
+            return out.into();
+        }
+        let mut out = BytesMut::with_capacity(5 + self.value.len());
         out.put_slice(b"\x81\xa3ack");
-        out.put_slice(&self.0);
+        out.put_slice(&self.value);
         out.freeze()
     }
 }
@@ -107,10 +130,12 @@ pub enum Flaw {
     TooLarge,
     /// An array that is too short to be a message.
     Message,
+    /// A message of Fluent Bit that holds metrics, traces, blobs or profiles, and no events.
+    Signal,
 }
 
 /// Number of kinds of [`Flaw`].
-const FLAWS: usize = 7;
+const FLAWS: usize = 8;
 
 impl Flaw {
     /// All of them.
@@ -122,6 +147,7 @@ impl Flaw {
         Self::CutOff,
         Self::TooLarge,
         Self::Message,
+        Self::Signal,
     ];
 
     /// The value of the metric label `reason`.
@@ -134,6 +160,7 @@ impl Flaw {
             Self::CutOff => "cut_off",
             Self::TooLarge => "record_too_large",
             Self::Message => "message",
+            Self::Signal => "signal",
         }
     }
 }

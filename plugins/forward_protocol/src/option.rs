@@ -1,5 +1,6 @@
 //! The option map behind the entries of a message.
 
+use bytes::Bytes;
 use sdk::msgpack::{RawValue, Token};
 
 use crate::{Chunk, sniff::Codec};
@@ -9,6 +10,10 @@ use crate::{Chunk, sniff::Codec};
 pub(crate) struct Options {
     /// What to acknowledge with; Fluentd answers to anything but nil and false.
     pub(crate) chunk: Option<Chunk>,
+    /// Fluent Bit's metadata of the event, in Message mode: a map that is not empty.
+    pub(crate) metadata: Option<Bytes>,
+    /// Fluent Bit says that these are no events.
+    pub(crate) is_signal: bool,
     /// How the entries are said to be compressed.
     pub(crate) compressed: Claim,
 }
@@ -32,6 +37,11 @@ impl Options {
         for (key, value) in value.pairs().into_iter().flatten() {
             match key.as_bytes() {
                 Some(b"chunk") => options.chunk = chunk(value),
+                // Source: 0 logs, 1 metrics, 2 traces, 3 blobs, 4 profiles in Fluent Bit's flb_input_chunk.h.
+                Some(b"fluent_signal") => {
+                    options.is_signal = matches!(value.token(), Token::Int(1..));
+                }
+                Some(b"metadata") => options.metadata = metadata(value),
                 Some(b"compressed") => options.compressed = claim(value),
                 _ => {}
             }
@@ -44,6 +54,13 @@ fn chunk(value: RawValue<'_>) -> Option<Chunk> {
     match value.token() {
         Token::Nil | Token::Bool(false) => None,
         _ => Some(Chunk::new(value)),
+    }
+}
+
+fn metadata(value: RawValue<'_>) -> Option<Bytes> {
+    match value.token() {
+        Token::Map(1..) => Some(Bytes::copy_from_slice(value.bytes())),
+        _ => None,
     }
 }
 

@@ -33,9 +33,7 @@ const TLS: [u8; 2] = [0x16, 0x03];
 pub(crate) fn first(bytes: &[u8]) -> First {
     let starts = |with: &[u8]| bytes.starts_with(with);
     let may_start = |with: &[u8]| with.starts_with(bytes);
-    if matches!(bytes.first(), Some(b'{' | b'[')) {
-        First::Foreign(ProtocolError::Json)
-    } else if starts(&TLS) {
+    if starts(&TLS) {
         First::Foreign(ProtocolError::Tls)
     } else if HTTP.into_iter().any(starts) {
         First::Foreign(ProtocolError::Http)
@@ -78,7 +76,7 @@ mod tests {
 
     #[test]
     fn tells_foreign_protocols_by_their_first_bytes() {
-        let cases: [(&[u8], First); 9] = [
+        let cases: [(&[u8], First); 8] = [
             (b"G", First::Undecided),
             (b"GET /", First::Foreign(ProtocolError::Http)),
             (b"PRI * HTTP/2.0", First::Foreign(ProtocolError::Http)),
@@ -86,7 +84,6 @@ mod tests {
             (&[0x16], First::Undecided),
             (&[0x16, 0x03, 0x01], First::Foreign(ProtocolError::Tls)),
             (&[0x16, 0x05], First::Unknown),
-            (b"{", First::Foreign(ProtocolError::Json)),
             (&[0x01], First::Unknown),
         ];
         for (bytes, expected) in cases {

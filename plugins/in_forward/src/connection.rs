@@ -1,6 +1,6 @@
-//! One connection from accept to close: the reading and the answering half in one task.
+//! One connection from its first message to its close: the reading and the answering half in one task.
 
-use std::{fmt, pin::pin, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use sdk::stop::Stop;
 use tokio::{
@@ -10,8 +10,10 @@ use tokio::{
 };
 
 use crate::{
+    additions::Additions,
     answer::{Broken, answer},
     intake::Intake,
+    peer::Peer,
     source::{End, Source},
 };
 
@@ -22,20 +24,26 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes that are read and dropped at most after closing.
 const CLOSE_BYTES: u64 = 16 << 20;
 
-/// Serves a sender until it closes, misbehaves, or the input stops.
-pub(crate) async fn serve<S>(
-    stream: S,
-    peer: &(dyn fmt::Display + Sync),
+/// Takes the messages of a sender that was let in, until it closes, misbehaves, or the input stops. `early` is what
+/// came with the handshake.
+pub(crate) async fn converse<R, W>(
+    mut reader: R,
+    mut writer: W,
+    early: &[u8],
+    peer: &Peer,
     source: &Source,
     stop: Stop,
 ) where
-    S: AsyncRead + AsyncWrite,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
 {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+    let additions = Additions::new(source, peer).await;
     let (sender, dues) = mpsc::channel(DUES_MAX);
     let end = {
         let mut answering = pin!(answer(&mut writer, dues, &source.report, peer));
-        let mut reading = pin!(Intake::new(source, peer, stop, sender).run(&mut reader));
+        let mut intake = Intake::new(source, peer, additions, stop, sender);
+        intake.push(early);
+        let mut reading = pin!(intake.run(&mut reader));
         let first = tokio::select! {
             end = &mut reading => Ok(end),
             broken = &mut answering => Err(broken),
@@ -52,13 +60,23 @@ pub(crate) async fn serve<S>(
     if let Ending::Broken(Broken::Io(_)) | Ending::Read(End::Io(_)) = end {
         return;
     }
-    // A close with unread bytes would be a reset, which can destroy what the sender has not read yet.
+    let may_send_more = !matches!(end, Ending::Read(End::Closed));
+    close(&mut reader, &mut writer, may_send_more).await;
+}
+
+/// Closes with FIN. A close with unread bytes would be a reset, which can destroy what the sender has not read yet,
+/// so what it still sends is read and dropped for a while.
+pub(crate) async fn close<R, W>(reader: &mut R, writer: &mut W, may_send_more: bool)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     let closed = async {
         writer.shutdown().await?;
-        if let Ending::Read(End::Closed) = end {
-            return Ok(0);
+        if may_send_more {
+            tokio::io::copy(&mut reader.take(CLOSE_BYTES), &mut tokio::io::sink()).await?;
         }
-        tokio::io::copy(&mut (&mut reader).take(CLOSE_BYTES), &mut tokio::io::sink()).await
+        io::Result::Ok(())
     };
     // Nothing is lost if the sender does not wait for the close.
     drop(timeout(CLOSE_PATIENCE, closed).await);
@@ -71,7 +89,7 @@ enum Ending {
     Broken(Broken),
 }
 
-fn report(ending: &Ending, peer: &(dyn fmt::Display + Sync), source: &Source) {
+fn report(ending: &Ending, peer: &Peer, source: &Source) {
     let report = &source.report;
     let reason = match ending {
         Ending::Read(End::Closed) => "closed",
@@ -80,6 +98,10 @@ fn report(ending: &Ending, peer: &(dyn fmt::Display + Sync), source: &Source) {
         Ending::Read(end @ End::Silent(_)) => {
             report.warn("silent", peer, end);
             "silent"
+        }
+        Ending::Read(end @ End::Invalid) => {
+            report.warn("invalid", peer, end);
+            "invalid"
         }
         Ending::Read(End::Protocol(error)) => {
             report.undecodable(error.reason(), peer, error);

@@ -1,7 +1,8 @@
 //! The reading half of a connection: bytes to messages, messages to batches.
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, Step};
 use sdk::{
     budget::Budget,
@@ -16,7 +17,9 @@ use tokio::{
 };
 
 use crate::{
+    additions::Additions,
     answer::Due,
+    peer::Peer,
     room::Room,
     source::{End, Source},
 };
@@ -46,7 +49,8 @@ struct Open {
 /// The state of reading one connection.
 pub(crate) struct Intake<'a> {
     source: &'a Source,
-    peer: &'a (dyn fmt::Display + Sync),
+    peer: &'a Peer,
+    additions: Option<Additions>,
     stop: Stop,
     decoder: Decoder,
     room: Room,
@@ -65,14 +69,17 @@ impl<'a> Intake<'a> {
     /// At the beginning of a connection.
     pub(crate) fn new(
         source: &'a Source,
-        peer: &'a (dyn fmt::Display + Sync),
+        peer: &'a Peer,
+        additions: Option<Additions>,
         stop: Stop,
         dues: mpsc::Sender<Due>,
     ) -> Self {
         let budget = source.cx.budget.clone();
         let share = (budget.limit_bytes() / SHARE).min(SHARE_BYTES_MAX);
+        let decoder = Decoder::new(source.settings.limits, source.cx.clock.clone());
         Self {
-            decoder: Decoder::new(source.settings.limits, source.cx.clock.clone()),
+            decoder: decoder.taking_any_tag(!source.settings.skip_invalid_event),
+            additions,
             room: Room::new(budget),
             share: Budget::new(share),
             source,
@@ -84,6 +91,11 @@ impl<'a> Intake<'a> {
             had_message: false,
             stops_at: None,
         }
+    }
+
+    /// Takes what was read before.
+    pub(crate) fn push(&mut self, early: &[u8]) {
+        self.decoder.push(early);
     }
 
     /// Reads until there is a reason to end.
@@ -148,9 +160,11 @@ impl<'a> Intake<'a> {
             tokio::select! {
                 biased;
                 read = reader.read_buf(self.decoder.space()) => {
-                    return match read? {
-                        0 => Err(self.decoder.finish().map_or_else(End::Protocol, |()| End::Closed)),
-                        _ => Ok(()),
+                    return match read {
+                        // TLS that is not closed as it should be: messages tell themselves where they end.
+                        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
+                        Ok(0) | Err(_) => Err(self.decoder.finish().map_or_else(End::Protocol, |()| End::Closed)),
+                        Ok(_) => Ok(()),
                     };
                 }
                 () = self.stop.stopped(), if !is_stopping => self.stops_at = Some(Instant::now() + STOP_PATIENCE),
@@ -186,14 +200,27 @@ impl<'a> Intake<'a> {
     /// A piece of a large message: emitted at once, answered with the message.
     async fn part(&mut self, Part { tag, entries }: Part) -> Result<(), End> {
         let tag = self.tag(tag);
-        let Open { group, due, .. } = self.open.get_or_insert_with(Open::new);
+        let Open {
+            group,
+            due,
+            records: first,
+            ..
+        } = self.open.get_or_insert_with(Open::new);
+        // The chunk id stands behind the entries: buffers add it when the last piece brings it.
+        let origin = Origin {
+            chunk: Bytes::new(),
+            first: *first,
+            kept: None,
+            identifies: self.source.settings.identifies,
+        };
         let piece = Piece {
             group: Arc::clone(group),
             last: false,
         };
         let due = due.clone();
         let records = entries.count;
-        self.emit(tag, entries, Some(piece), None, due).await?;
+        self.emit(tag, entries, Some(piece), Some(origin), due)
+            .await?;
         if let Some(open) = &mut self.open {
             open.records += records;
         }
@@ -204,6 +231,12 @@ impl<'a> Intake<'a> {
     async fn message(&mut self, message: Message) -> Result<(), End> {
         self.had_message = true;
         self.report(&message);
+        if !self.source.settings.skip_invalid_event
+            && message.chunk.is_some()
+            && !message.flaws.is_empty()
+        {
+            return Err(End::Invalid);
+        }
         let Message {
             tag,
             entries,
@@ -282,6 +315,10 @@ impl<'a> Intake<'a> {
             piece,
             due,
             permit,
+        };
+        let batch = match &self.additions {
+            Some(additions) => additions.add(batch),
+            None => batch,
         };
         Ok(pin!(self.source.cx.emit.emit(batch)).await?)
     }

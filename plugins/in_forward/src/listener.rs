@@ -1,36 +1,78 @@
-//! Binding the port and accepting connections, each into a task of its own.
+//! Binding, accepting connections, each into a task of its own, and what runs beside them.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use sdk::{RunError, input::InputCx, stop::Stop};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixStream},
     task::JoinSet,
 };
 
-use crate::{connection::serve, report::Report, settings::Settings, source::Source};
+use crate::{
+    gate::Gate,
+    heartbeat::Heartbeats,
+    names::Names,
+    peer::Peer,
+    report::Report,
+    settings::{Place, Settings},
+    source::Source,
+    tls::Current,
+    unix::Bound,
+    welcome::{serve_plain, serve_tls},
+};
 
 /// The pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Silence after which the kernel asks whether the sender still exists.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+/// How often a free port is asked for that is free for TCP and UDP.
+const PORT_TRIES: u32 = 16;
+
+/// What is listened on.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(Bound),
+}
+
+/// A connection that was accepted.
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 /// Runs the input until `stop` is given, and then until every connection is answered and closed.
 ///
 /// # Errors
-/// [`RunError::Io`] when the port cannot be bound.
+/// [`RunError::Io`] when the place cannot be bound, [`RunError::Other`] when the files of TLS cannot be used.
 pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(), RunError> {
-    let address = settings.address;
-    let listener = bind(&settings).map_err(|source| RunError::Io {
-        what: format!("listen on {address}"),
-        source,
-    })?;
-    let bound = listener.local_addr().unwrap_or(address);
+    let report = Arc::new(Report::new(&cx));
+    let mut beside = JoinSet::new();
+    let mut tls = None;
+    if let Some(files) = settings.tls.clone() {
+        let current = Current::load(files).await?;
+        tls = Some(current.subscribe());
+        beside.spawn(current.keep_up(Arc::clone(&report)));
+    }
+    let (listener, heartbeats, bound) = bind(&settings)?;
+    if let Some(heartbeats) = heartbeats {
+        beside.spawn(heartbeats.answer(Arc::clone(&report)));
+    }
+    let gate = settings
+        .rules
+        .clone()
+        .map(|rules| Arc::new(Gate::new(rules)));
+    if let Some(gate) = &gate {
+        gate.look_up(&report).await;
+        beside.spawn(Arc::clone(gate).keep_up(Arc::clone(&report)));
+    }
     let source = Arc::new(Source {
-        report: Report::new(&cx),
         settings,
         cx,
+        report,
+        gate,
+        names: Names::new(),
+        tls,
     });
     let mut connections = JoinSet::new();
     source.cx.ready.set(&format!("listening on {bound}"));
@@ -39,7 +81,7 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
             () = stop.stopped() => break,
             ended = connections.join_next(), if !connections.is_empty() => reap(ended, &source),
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => accept(stream, peer, &source, &stop, &mut connections),
+                Ok((accepted, peer)) => accept(accepted, peer, &source, &stop, &mut connections),
                 Err(error) => {
                     source.report.warn("accept", &bound, &format!("a connection was not accepted: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -51,11 +93,61 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
     while let Some(ended) = connections.join_next().await {
         reap(Some(ended), &source);
     }
+    beside.shutdown().await;
     Ok(())
 }
 
-fn bind(settings: &Settings) -> io::Result<TcpListener> {
-    let address = settings.address;
+impl Listener {
+    async fn accept(&self) -> io::Result<(Accepted, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Accepted::Tcp(stream), Peer::at(address)))
+            }
+            Self::Unix(bound) => {
+                let (stream, _) = bound.listener.accept().await?;
+                Ok((Accepted::Unix(stream), Peer::local(bound.path())))
+            }
+        }
+    }
+}
+
+/// Binds the place. Returns what is listened on, the socket of heartbeats, and how the place is called.
+fn bind(settings: &Settings) -> Result<(Listener, Option<Heartbeats>, String), RunError> {
+    let address = match &settings.place {
+        Place::Unix(path, perm) => {
+            let what = format!("listen on the Unix socket {}", path.display());
+            let bound = Bound::new(path, *perm, settings.backlog);
+            let bound = bound.map_err(|source| RunError::Io { what, source })?;
+            let name = path.display().to_string();
+            return Ok((Listener::Unix(bound), None, name));
+        }
+        Place::Tcp(address) => *address,
+    };
+    let failed = |what: &str| {
+        let what = format!("listen on {address}{what}");
+        |source| RunError::Io { what, source }
+    };
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let listener = bind_tcp(address, settings.backlog).map_err(failed(""))?;
+        let bound = listener.local_addr().unwrap_or(address);
+        let heartbeats = match settings.udp_heartbeat.then(|| Heartbeats::bind(bound)) {
+            None => None,
+            Some(Ok(heartbeats)) => Some(heartbeats),
+            // Another process has the port for UDP: another one will do.
+            Some(Err(_)) if tries > 0 => continue,
+            Some(Err(error)) => {
+                let what = " by UDP for heartbeats (udp_heartbeat = false does without)";
+                return Err(failed(what)(error));
+            }
+        };
+        return Ok((Listener::Tcp(listener), heartbeats, bound.to_string()));
+    }
+}
+
+fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -64,13 +156,13 @@ fn bind(settings: &Settings) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(settings.backlog)?;
+    socket.listen(backlog)?;
     TcpListener::from_std(socket.into())
 }
 
 fn accept(
-    stream: TcpStream,
-    peer: SocketAddr,
+    accepted: Accepted,
+    peer: Peer,
     source: &Arc<Source>,
     stop: &Stop,
     connections: &mut JoinSet<()>,
@@ -83,14 +175,25 @@ fn accept(
         source.report.closed("too_many");
         return;
     }
-    if let Err(error) = prepare(&stream, source.settings.send_keepalive_packet) {
-        // The sender is gone already.
-        tracing::debug!(%peer, %error, "a connection ended before it began");
-    }
     let open = source.report.accepted();
     let (source, stop) = (Arc::clone(source), stop.clone());
     connections.spawn(async move {
-        serve(stream, &peer, &source, stop).await;
+        match (accepted, &source.tls) {
+            (Accepted::Unix(stream), _) => serve_plain(stream, peer, &source, stop).await,
+            (Accepted::Tcp(stream), tls) => {
+                if let Err(error) = prepare(&stream, source.settings.send_keepalive_packet) {
+                    // The sender is gone already.
+                    tracing::debug!(%peer, %error, "a connection ended before it began");
+                }
+                match tls {
+                    None => serve_plain(stream, peer, &source, stop).await,
+                    Some(tls) => {
+                        let config = Arc::clone(&tls.borrow());
+                        Box::pin(serve_tls(stream, config, peer, &source, stop)).await;
+                    }
+                }
+            }
+        }
         drop(open);
     });
 }

@@ -96,6 +96,38 @@ impl Report {
             .inc();
     }
 
+    /// A connection was not let in. `reason` is from a closed list.
+    pub(crate) fn not_in(
+        &self,
+        reason: &'static str,
+        peer: &dyn fmt::Display,
+        error: &dyn fmt::Display,
+    ) {
+        let labels = [("direction", "in"), ("reason", reason)];
+        let help = "Connections that failed in the TLS or the forward handshake";
+        self.cx
+            .metrics
+            .counter("forward_handshake_failures", help, &labels)
+            .inc();
+        self.warn(reason, peer, error);
+    }
+
+    /// The files of TLS were read again, or could not be.
+    pub(crate) fn tls_reload(&self, result: &'static str) {
+        let help = "Times that changed TLS files were read again";
+        let labels = [("direction", "in"), ("result", result)];
+        self.cx
+            .metrics
+            .counter("forward_tls_reloads", help, &labels)
+            .inc();
+    }
+
+    /// Says something good in the log.
+    pub(crate) fn info(&self, text: &dyn fmt::Display) {
+        let source = &*self.source;
+        tracing::info!(source, "{text}");
+    }
+
     /// An acknowledgement was sent.
     pub(crate) fn ack(&self) {
         self.acks.inc();

@@ -1,28 +1,58 @@
 //! The parameters as the running input uses them.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+mod checks;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use forward_protocol::Limits;
 use sdk::{
-    config::{ConfigError, ConfigErrors, Size},
+    config::{ConfigErrors, Size},
     event::Tag,
 };
 
-use crate::{Config, Identity};
+use crate::{Config, Identity, gate::Rules, tls::TlsSettings};
 
-/// Fluentd's port.
-const PORT: u16 = 24224;
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On an address and port.
+    Tcp(SocketAddr),
+    /// On a Unix socket, with these permissions.
+    Unix(PathBuf, Option<u32>),
+}
+
+/// What is written into each record. Empty for most sources.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
+    pub(crate) address: Option<String>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) metadata: Option<String>,
+}
+
+impl Keys {
+    /// Whether nothing is written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.address.is_none() && self.hostname.is_none() && self.metadata.is_none()
+    }
+}
 
 /// Checked parameters.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "parameters are switches where Fluentd has switches"
+)]
 pub(crate) struct Settings {
-    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
     pub(crate) backlog: i32,
+    pub(crate) udp_heartbeat: bool,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) rules: Option<Arc<Rules>>,
+    pub(crate) handshake_timeout: Duration,
     tag: Option<Tag>,
     prefix: Option<String>,
+    pub(crate) keys: Keys,
+    pub(crate) skip_invalid_event: bool,
     /// Whether document ids are made from the sender's chunk id.
     pub(crate) identifies: bool,
     pub(crate) limits: Limits,
@@ -35,35 +65,38 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Checks what the schema cannot.
-    pub(crate) fn new(config: Config) -> Result<Self, ConfigErrors> {
+    /// Checks what the schema cannot. `hostname` is the name of this host.
+    pub(crate) fn new(config: Config, hostname: &str) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let address = address(&config, &mut errors);
-        for (path, limit) in [
-            ("/chunk_size_limit", config.chunk_size_limit),
-            ("/decompression_size_limit", config.decompression_size_limit),
-        ] {
-            if limit.0 == 0 {
-                errors.push(
-                    ConfigError::at(path, "a limit of 0 takes nothing")
-                        .help("leave it out, or write a size such as \"272MiB\""),
-                );
-            }
-        }
-        if config.message_timeout.0.is_zero() {
-            errors.push(
-                ConfigError::at("/message_timeout", "a timeout of 0 closes every connection")
-                    .help("write \"60s\", for example"),
-            );
-        }
+        let place = checks::place(&config, &mut errors);
+        checks::amounts(&config, &mut errors);
+        checks::keys(&config, &mut errors);
+        let tls = config
+            .tls
+            .as_ref()
+            .and_then(|tls| checks::tls(tls, &mut errors));
+        let rules = config
+            .security
+            .as_ref()
+            .map(|security| checks::rules(security, hostname, &mut errors));
         if !errors.is_empty() {
             return Err(errors);
         }
         Ok(Self {
-            address,
+            place,
             backlog: config.backlog,
+            udp_heartbeat: config.udp_heartbeat,
+            tls,
+            rules: rules.map(Arc::new),
+            handshake_timeout: config.handshake_timeout.0,
             tag: config.tag.as_deref().map(Tag::new),
             prefix: config.add_tag_prefix,
+            keys: Keys {
+                address: config.source_address_key,
+                hostname: config.source_hostname_key,
+                metadata: config.metadata_key,
+            },
+            skip_invalid_event: config.skip_invalid_event,
             identifies: config.identity == Identity::Origin,
             limits: Limits {
                 message_bytes: config.chunk_size_limit.as_usize(),
@@ -94,26 +127,4 @@ impl Settings {
             Some(prefix) => Tag::new(&format!("{prefix}.{tag}")),
         }
     }
-}
-
-fn address(config: &Config, errors: &mut ConfigErrors) -> SocketAddr {
-    let default = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    if let Some(listen) = config.listen {
-        if config.bind.is_some() || config.port.is_some() {
-            let error = ConfigError::at(
-                "/listen",
-                "stands beside \"bind\" or \"port\", which say the same",
-            );
-            errors.push(error.help("keep \"listen\" alone, or leave it out"));
-        }
-        return listen.0;
-    }
-    let ip = config.bind.as_deref().map_or(Ok(default), str::parse);
-    let ip = ip.unwrap_or_else(|_| {
-        let text = config.bind.as_deref().unwrap_or_default();
-        let error = ConfigError::at("/bind", format!("{text:?} is not an IP address"));
-        errors.push(error.help("write one such as \"0.0.0.0\", \"127.0.0.1\" or \"::\""));
-        default
-    });
-    SocketAddr::new(ip, config.port.unwrap_or(PORT))
 }

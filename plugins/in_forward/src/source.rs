@@ -1,18 +1,26 @@
 //! What the connections of one source have in common, and why one of them ends.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use forward_protocol::ProtocolError;
 use sdk::input::{EmitError, InputCx};
 
-use crate::{report::Report, settings::Settings};
+use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::{gate::Gate, names::Names, report::Report, settings::Settings};
 
 /// What connections of one source have in common.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) settings: Settings,
     pub(crate) cx: InputCx,
-    pub(crate) report: Report,
+    pub(crate) report: Arc<Report>,
+    /// Set when senders have to prove themselves.
+    pub(crate) gate: Option<Arc<Gate>>,
+    pub(crate) names: Names,
+    /// Set when TLS is spoken; the latest that was read.
+    pub(crate) tls: Option<watch::Receiver<Arc<ServerConfig>>>,
 }
 
 /// Why reading ended.
@@ -30,6 +38,11 @@ pub(crate) enum End {
     /// Nothing came for too long.
     #[error("nothing, or too little, came for {} ms: the connection is closed", .0.as_millis())]
     Silent(Duration),
+    /// A message holds an event that can never be used, and such messages are not wanted.
+    #[error(
+        "a message holds invalid events and is refused: mend the sender, or write skip_invalid_event = true to drop them"
+    )]
+    Invalid,
     /// What came cannot be decoded.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),

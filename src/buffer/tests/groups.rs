@@ -2,7 +2,7 @@
 
 use sdk::{
     budget::Budget,
-    event::{Group, Piece},
+    event::{Group, Origin, Piece},
 };
 
 use super::*;
@@ -252,4 +252,77 @@ async fn permits_are_given_back_when_the_bytes_are_written() {
         rig.admit(batch).await.unwrap();
         until("the permit is back", || budget.used_bytes() == 0).await;
     }
+}
+
+/// Origins of these frames: chunk id and place of the first record.
+fn origins(chunk: &Chunk) -> Vec<(String, u32)> {
+    let origins = chunk
+        .frames()
+        .iter()
+        .map(|frame| frame.origin.clone().expect("an origin"));
+    origins
+        .map(|origin| {
+            (
+                String::from_utf8_lossy(&origin.chunk).into_owned(),
+                origin.first,
+            )
+        })
+        .collect()
+}
+
+/// Sends a message of three pieces, of which only the last knows the chunk id.
+async fn with_origin(rig: &Rig) {
+    let message = Message::new(rig);
+    for (numbers, chunk) in [(0..2, ""), (2..5, ""), (5..6, "c7")] {
+        let (mut batch, receipt) = batch("large", numbers.clone());
+        let last = !chunk.is_empty();
+        batch.origin = Some(Origin {
+            chunk: chunk.into(),
+            first: numbers.start,
+            kept: None,
+            identifies: true,
+        });
+        batch.piece = Some(Piece {
+            group: Arc::clone(&message.group),
+            last,
+        });
+        rig.admit(batch).await.unwrap();
+        if last {
+            within(receipt).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn give_every_piece_the_chunk_id_of_the_last() {
+    let expected = [
+        ("c7".to_owned(), 0),
+        ("c7".to_owned(), 2),
+        ("c7".to_owned(), 5),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for settings in settings_of_every_kind(dir.path()) {
+        let rig = Rig::open(settings);
+        with_origin(&rig).await;
+        let chunk = rig.take().await;
+        assert_eq!(origins(&chunk), expected);
+        assert_eq!(rig.deliver(chunk), [0, 1, 2, 3, 4, 5]);
+    }
+}
+
+#[tokio::test]
+async fn give_every_piece_the_chunk_id_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(disk(dir.path()));
+    with_origin(&rig).await;
+    let killed = snapshot(dir.path());
+    let again = Rig::open(disk(killed.path()));
+    let chunk = again.take().await;
+    let expected = [
+        ("c7".to_owned(), 0),
+        ("c7".to_owned(), 2),
+        ("c7".to_owned(), 5),
+    ];
+    assert_eq!(origins(&chunk), expected);
+    assert_eq!(again.deliver(chunk), [0, 1, 2, 3, 4, 5]);
 }

@@ -3,13 +3,15 @@
 use bytes::Buf as _;
 use sdk::{
     event::{TAG_LEN_MAX, Tag},
-    msgpack::{Malformed, RawValue, skip},
+    msgpack::{Malformed, RawValue, Reader, Token, skip},
 };
 
 use super::{Behind, Decoder, Flow, Frame, State};
 use crate::{
-    Flaw, Message, ProtocolError, Step,
+    Chunk, EntryStream, Flaw, Flaws, Message, ProtocolError, Step,
     head::{Head, Kind, head},
+    json::Json,
+    judge::with_metadata,
     option::{Claim, Options},
     scan::Scan,
     sniff::{self, Codec, First},
@@ -21,6 +23,10 @@ const STRAYS_MAX: u32 = 16;
 impl Decoder {
     /// Before a message. Source for nil and for values that are no arrays: Fluentd's `in_forward`.
     pub(super) fn root(&mut self) -> Result<Flow, ProtocolError> {
+        if self.is_fresh && self.json.is_none() && matches!(self.buf.first(), Some(b'{' | b'[')) {
+            let limit_bytes = self.limits.part_bytes.min(self.limits.message_bytes);
+            self.json = Some(Box::new(Json::new(self.buf.split(), limit_bytes)));
+        }
         let Some(Head {
             len,
             children,
@@ -100,11 +106,18 @@ impl Decoder {
     /// The tag: str or bin. A message with any other is read all the same, for its acknowledgement and its count.
     pub(super) fn tag(&mut self) -> Result<Flow, ProtocolError> {
         let Some(Head {
-            len, payload, kind, ..
+            len,
+            payload,
+            children,
+            kind,
         }) = head(&self.buf)?
         else {
             return Ok(Flow::Read);
         };
+        let is_scalar = matches!(kind, Kind::Nil | Kind::Other) && children == 0;
+        if self.any_tag && is_scalar && payload <= 8 {
+            return self.odd_tag(len, payload);
+        }
         if kind != Kind::Bytes || payload > TAG_LEN_MAX as u64 {
             self.frame.elements -= 1;
             self.state = State::Pass(Box::new(Scan::new(0, 1)), Behind::Body);
@@ -120,6 +133,28 @@ impl Decoder {
             .filter(|tag| tag.as_str().as_bytes() == bytes);
         self.frame.tag = known.or_else(|| Tag::from_wire(bytes));
         self.last_tag.clone_from(&self.frame.tag);
+        self.take(end);
+        self.frame.elements -= 1;
+        self.state = State::Body;
+        Ok(Flow::On)
+    }
+
+    /// A tag that is no text, as its text.
+    fn odd_tag(&mut self, len: usize, payload: u64) -> Result<Flow, ProtocolError> {
+        let end = len.saturating_add(usize::try_from(payload).unwrap_or(usize::MAX));
+        let Some(bytes) = self.buf.get(..end) else {
+            return Ok(Flow::Read);
+        };
+        let text = match Reader::new(bytes).token()? {
+            Token::Nil => Some(String::new()),
+            Token::Bool(truth) => Some(truth.to_string()),
+            Token::Int(number) => Some(number.to_string()),
+            Token::UInt(number) => Some(number.to_string()),
+            Token::F32(number) => Some(number.to_string()),
+            Token::F64(number) => Some(number.to_string()),
+            _ => None,
+        };
+        self.frame.tag = text.as_deref().map(Tag::new);
         self.take(end);
         self.frame.elements -= 1;
         self.state = State::Body;
@@ -177,12 +212,25 @@ impl Decoder {
             _ => {}
         }
         self.state = State::Root;
-        let frame = std::mem::take(&mut self.frame);
+        let mut frame = std::mem::take(&mut self.frame);
+        if frame.options.is_signal {
+            frame.entries = EntryStream::default();
+            frame.flaws = Flaws::default();
+            frame.flaws.add(Flaw::Signal, 1);
+        } else if frame.is_single
+            && let Some(metadata) = &frame.options.metadata
+            && let Some(entry) = with_metadata(&frame.entries.bytes, metadata)
+        {
+            frame.entries.bytes = entry.into();
+        }
         let message = Message {
             tag: frame.tag,
             entries: frame.entries,
             parts: frame.parts,
-            chunk: frame.options.chunk,
+            chunk: match self.json {
+                None => frame.options.chunk,
+                Some(_) => frame.options.chunk.map(Chunk::in_json),
+            },
             flaws: frame.flaws,
             wire_bytes: frame.wire_bytes,
         };
@@ -190,6 +238,17 @@ impl Decoder {
             return Ok(self.merge(message));
         }
         Ok(Flow::Out(Step::Message(message)))
+    }
+
+    /// Goes on with messages that came as JSON; whether there are any.
+    pub(super) fn turn(&mut self) -> Result<bool, ProtocolError> {
+        let Some(json) = &mut self.json else {
+            return Ok(false);
+        };
+        let turned = json.turn()?;
+        self.buf.extend_from_slice(&turned);
+        self.block_bytes = self.buf.capacity();
+        Ok(!turned.is_empty())
     }
 
     /// The end of the first `count` values in the buffer, once they are complete.

@@ -3,6 +3,7 @@
 mod body;
 mod framing;
 mod merge;
+mod space;
 
 use bytes::BytesMut;
 use merge::Merged;
@@ -11,19 +12,13 @@ use sdk::{clock::Clock, event::Tag};
 use crate::{
     EntryStream, Flaws, Limits, Message, ProtocolError, Step,
     inflate::Inflater,
+    json::Json,
     judge::ReceiptTime,
     option::Options,
     scan::Scan,
     sieve::{Extent, Sieve},
     sniff::Codec,
 };
-
-/// Bytes that a connection reads at first, and again after a silence.
-const READ_BYTES_MIN: usize = 8 << 10;
-/// Most bytes that are read at once, unless a message that is arriving is known to be longer.
-const READ_BYTES_MAX: usize = 256 << 10;
-/// Room for the option behind packed entries and for the head of the next message.
-const SLACK_BYTES: usize = 4 << 10;
 
 /// Decodes the messages of one connection.
 ///
@@ -32,12 +27,16 @@ const SLACK_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
+    /// A tag that is no text is taken for its text.
+    any_tag: bool,
     receipt: ReceiptTime,
     /// Bytes that came and are not taken yet.
     buf: BytesMut,
     /// Size of the block of memory that `buf` is a part of.
     block_bytes: usize,
     read_bytes: usize,
+    /// Set when the connection speaks JSON.
+    json: Option<Box<Json>>,
     state: State,
     frame: Frame,
     sieve: Sieve,
@@ -140,10 +139,12 @@ impl Decoder {
     pub fn new(limits: Limits, clock: Clock) -> Self {
         Self {
             limits,
+            any_tag: false,
             receipt: ReceiptTime::new(clock),
             buf: BytesMut::new(),
             block_bytes: 0,
-            read_bytes: READ_BYTES_MIN,
+            read_bytes: space::READ_BYTES_MIN,
+            json: None,
             state: State::Root,
             frame: Frame::default(),
             sieve: Sieve::new(limits.part_bytes),
@@ -157,60 +158,18 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes that came.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(bytes);
-        self.block_bytes = self.block_bytes.max(self.buf.capacity());
-    }
-
-    /// A buffer with room to read into: append to it, and change nothing else.
-    ///
-    /// The room grows with what the sender really sends, never with what it declares.
-    pub fn space(&mut self) -> &mut BytesMut {
-        let len = self.buf.len();
-        let spare = self.buf.capacity() - len;
-        if spare == 0 && len > 0 {
-            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
-        }
-        let left = self.left_of_entries().saturating_add(SLACK_BYTES);
-        let enough = (self.read_bytes / 8).min(left);
-        if spare < enough.max(1) {
-            let part = self.limits.part_bytes.saturating_add(SLACK_BYTES);
-            let likely = match left {
-                // A sender that has sent a part of a message sends another.
-                _ if self.frame.parts > 0 => part,
-                usize::MAX => len,
-                _ => left.min(3 * len),
-            };
-            let room = left.min(likely).min(part.saturating_sub(len));
-            self.buf.reserve(self.read_bytes.max(room));
-            self.block_bytes = self.buf.capacity();
-        }
-        &mut self.buf
-    }
-
-    /// Gives memory back while the connection is silent.
-    pub fn relax(&mut self) {
-        self.read_bytes = READ_BYTES_MIN;
-        if self.buf.is_empty() {
-            self.buf = BytesMut::new();
-            self.block_bytes = 0;
-        }
-    }
-
-    /// Bytes that it holds.
-    pub fn held_bytes(&self) -> usize {
-        let plain = match &self.state {
-            State::Inflate(inflating) => inflating.plain.len(),
-            _ => 0,
-        };
-        let merged = self.merged.as_ref().map_or(0, Merged::held_bytes);
-        self.buf.len() + plain + self.sieve.moved_bytes() + merged
+    /// Takes a tag that is a number, a truth or nil for its text, as Fluentd did before 1.19.
+    #[must_use]
+    pub fn taking_any_tag(mut self, any_tag: bool) -> Self {
+        self.any_tag = any_tag;
+        self
     }
 
     /// Whether it stands between two messages and holds nothing.
     pub fn is_between_messages(&self) -> bool {
-        matches!(self.state, State::Root) && self.buf.is_empty()
+        matches!(self.state, State::Root)
+            && self.buf.is_empty()
+            && self.json.as_deref().is_none_or(Json::is_idle)
     }
 
     /// The connection ended.
@@ -240,6 +199,11 @@ impl Decoder {
             match self.advance() {
                 Ok(Flow::On) => {}
                 Ok(Flow::Before(message)) => return Ok(Step::Message(message)),
+                Ok(Flow::Read) if self.json.is_some() => match self.turn() {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(Step::Read),
+                    Err(error) => break Err(error),
+                },
                 Ok(Flow::Read) => break self.check_length().map(|()| Step::Read),
                 Ok(Flow::Out(step)) => break Ok(step),
                 Err(error) => break Err(error),
@@ -276,20 +240,5 @@ impl Decoder {
             return Err(ProtocolError::TooLarge { limit_bytes });
         }
         Ok(())
-    }
-
-    /// Bytes of entries that are still to come, more than there can be when that is not known.
-    fn left_of_entries(&self) -> usize {
-        let left = match &self.state {
-            State::Entries(Extent { bytes, .. }) => *bytes,
-            State::Single => usize::MAX,
-            State::Sniff(len) => *len,
-            State::Inflate(inflating) => inflating.left,
-            _ => 0,
-        };
-        match left {
-            usize::MAX => left,
-            _ => left.saturating_sub(self.buf.len()),
-        }
     }
 }

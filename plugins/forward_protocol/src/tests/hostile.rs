@@ -28,7 +28,14 @@ fn other_protocols_are_named() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         ProtocolError::Tls,
     );
-    fails(br#"["t",1700000001,{"m":1}]"#, ProtocolError::Json);
+    fails(br#"["t",1700000001,{"m":}]"#, ProtocolError::Json);
+    fails(br#"["t",1700000001,{"m":"\x"}]"#, ProtocolError::Json);
+    fails(b"[] 7", ProtocolError::Json);
+    fails(b"[]\x93\xa1t", ProtocolError::Json);
+    fails(
+        &b"[".repeat(100),
+        ProtocolError::Malformed(sdk::msgpack::Malformed::TooDeep),
+    );
     let says = ProtocolError::Tls.to_string();
     assert!(says.starts_with("looks like a TLS handshake: "), "{says}");
 }

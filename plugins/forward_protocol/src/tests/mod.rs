@@ -1,6 +1,7 @@
 //! Tests of the decoder as a whole: written vectors, splits at every byte, properties, limits.
 
 mod hostile;
+mod json;
 mod properties;
 mod scans;
 mod splits;

@@ -16,7 +16,7 @@ async fn undecodable_input_is_counted_and_closed() {
             "tls",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
         ),
-        ("json", br#"["t",1,{"m":1}]"#.to_vec()),
+        ("json", br#"["t",1,{"m":}]"#.to_vec()),
         ("too_large", vec![0x92, 0xa1, b't', 0xc6, 0x80, 0, 0, 0]),
         (
             "too_deep",

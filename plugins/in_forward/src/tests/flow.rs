@@ -4,17 +4,6 @@ use serde_json::json;
 
 use super::kit::*;
 
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] * 16 + pair[1])
-        .collect()
-}
-
 #[tokio::test]
 async fn acknowledges_byte_for_byte_in_every_mode() {
     let (running, collector) = Running::collecting(json!({})).await;

@@ -49,7 +49,26 @@ impl Running {
         make_cx: impl FnOnce(Ready) -> InputCx,
     ) -> Self {
         params["listen"] = json!("127.0.0.1:0");
-        let mut settings = Settings::new(serde_json::from_value(params).unwrap()).unwrap();
+        let (mut running, detail) = Self::begin(params, change, make_cx).await;
+        running.address = detail.parse().unwrap();
+        running
+    }
+
+    /// Starts where the parameters say, which is no address.
+    pub(super) async fn start_at(
+        params: serde_json::Value,
+        make_cx: impl FnOnce(Ready) -> InputCx,
+    ) -> Self {
+        Self::begin(params, |_| {}, make_cx).await.0
+    }
+
+    async fn begin(
+        params: serde_json::Value,
+        change: impl FnOnce(&mut Settings),
+        make_cx: impl FnOnce(Ready) -> InputCx,
+    ) -> (Self, String) {
+        let mut settings =
+            Settings::new(serde_json::from_value(params).unwrap(), "weir.example").unwrap();
         change(&mut settings);
         let (tell, told) = oneshot::channel();
         let tell = std::sync::Mutex::new(Some(tell));
@@ -62,17 +81,14 @@ impl Running {
         let (stopper, stop) = Stopper::new();
         let task = tokio::spawn(listener::run(settings, cx, stop));
         let detail = within("the input is bound", told).await.unwrap();
-        let address = detail
-            .strip_prefix("listening on ")
-            .expect("says where")
-            .parse()
-            .unwrap();
-        Self {
-            address,
+        let place = detail.strip_prefix("listening on ").expect("says where");
+        let running = Self {
+            address: ([0, 0, 0, 0], 0).into(),
             metrics,
             stopper,
             task,
-        }
+        };
+        (running, place.to_owned())
     }
 
     /// Starts with a collector.
@@ -150,6 +166,16 @@ impl Client {
         }
     }
 
+    /// Closes its side, and reads until the other side closes.
+    pub(super) async fn finish(mut self) -> Vec<u8> {
+        self.0.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        within("the input closes", self.0.read_to_end(&mut rest))
+            .await
+            .expect("FIN, not RST");
+        rest
+    }
+
     /// The other side closes with FIN, after these bytes.
     pub(super) async fn expect_fin(&mut self, bytes: &[u8]) {
         let mut rest = Vec::new();
@@ -178,6 +204,17 @@ pub(super) async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<
         }
     })
     .await
+}
+
+pub(super) fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] * 16 + pair[1])
+        .collect()
 }
 
 pub(super) fn encode(value: &Value) -> Vec<u8> {

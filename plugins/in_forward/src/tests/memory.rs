@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::kit::*;
-use crate::{connection::serve, report::Report, settings::Settings, source::Source};
+use crate::{
+    names::Names, peer::Peer, report::Report, settings::Settings, source::Source,
+    welcome::serve_plain,
+};
 
 /// Starts with pieces of at most `part_bytes` and this budget.
 async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {
@@ -60,7 +63,12 @@ async fn a_large_message_comes_in_pieces_that_belong_together() {
     let (last, earlier) = pieces.split_last().unwrap();
     assert!(last.last && earlier.iter().all(|piece| !piece.last));
     let (last, earlier) = batches.split_last().unwrap();
-    assert!(earlier.iter().all(|batch| batch.origin.is_none()));
+    let mut first = 0;
+    for batch in earlier {
+        let origin = batch.origin.as_ref().expect("a place in the message");
+        assert_eq!((origin.chunk.len(), origin.first), (0, first));
+        first += batch.count;
+    }
     let origin = last.origin.as_ref().expect("the last piece has the id");
     assert_eq!(
         (origin.chunk.as_ref(), origin.first),
@@ -203,13 +211,17 @@ impl Pipes {
             budget: budget.clone(),
             ..collector.cx(Ready::new(|_| {}))
         };
-        let settings = Settings::new(serde_json::from_value(json!({})).unwrap()).unwrap();
+        let settings =
+            Settings::new(serde_json::from_value(json!({})).unwrap(), "weir.example").unwrap();
         let (stopper, stop) = Stopper::new();
         Self {
             source: Arc::new(Source {
-                report: Report::new(&cx),
                 settings,
+                report: Report::new(&cx).into(),
                 cx,
+                gate: None,
+                names: Names::new(),
+                tls: None,
             }),
             stopper,
             stop,
@@ -221,7 +233,12 @@ impl Pipes {
         let (source, stop) = (Arc::clone(&self.source), self.stop.clone());
         (
             client,
-            tokio::spawn(async move { serve(server, &"a pipe", &source, stop).await }),
+            tokio::spawn(async move {
+                {
+                    let peer = Peer::local(std::path::Path::new("a pipe"));
+                    serve_plain(server, peer, &source, stop).await;
+                }
+            }),
         )
     }
 }

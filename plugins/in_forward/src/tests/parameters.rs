@@ -6,8 +6,11 @@ use sdk::{
 };
 use serde_json::{Value, json};
 
-use super::kit::*;
-use crate::{Config, settings::Settings};
+use super::{kit::*, tls::cert};
+use crate::{
+    Config,
+    settings::{Place, Settings},
+};
 
 fn build(params: Value) -> Result<Box<dyn Input>, Vec<String>> {
     let Build::Input(build) = crate::PLUGIN.build else {
@@ -24,7 +27,10 @@ fn build(params: Value) -> Result<Box<dyn Input>, Vec<String>> {
 
 fn address(params: Value) -> String {
     let config: Config = serde_json::from_value(params).unwrap();
-    Settings::new(config).unwrap().address.to_string()
+    match Settings::new(config, "weir.example").unwrap().place {
+        Place::Tcp(address) => address.to_string(),
+        Place::Unix(path, _) => panic!("{}", path.display()),
+    }
 }
 
 #[test]
@@ -55,6 +61,167 @@ fn wrong_values_are_refused_at_their_place() {
         ["/listen: stands beside \"bind\" or \"port\", which say the same"]
     );
     assert!(build(json!({})).is_ok());
+}
+
+#[track_caller]
+fn complaints(params: Value) -> Vec<String> {
+    build(params).err().expect("complaints")
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_at_its_place() {
+    let unix = json!({ "path": "s", "port": 1, "unix_perm": "rw", "tls": { "cert_path": "c", "private_key_path": "k" } });
+    assert_eq!(
+        complaints(unix),
+        [
+            "/path: stands beside an address, and one source listens in one place",
+            "/tls: is not spoken over a Unix socket",
+            "/unix_perm: \"rw\" is no file mode",
+        ]
+    );
+    let names =
+        json!({ "source_hostname_key": "h", "resolve_hostname": false, "unix_perm": "660" });
+    assert_eq!(
+        complaints(names),
+        [
+            "/unix_perm: says who may write to a Unix socket, but there is none",
+            "/resolve_hostname: is false, but \"source_hostname_key\" needs the names of senders",
+        ]
+    );
+}
+
+#[test]
+fn tls_that_cannot_be_is_refused_at_its_place() {
+    let check = |besides: Value, complaint: &str| {
+        let mut table = json!({ "cert_path": "c", "private_key_path": "k" });
+        for (key, value) in besides.as_object().unwrap() {
+            table[key] = value.clone();
+        }
+        assert_eq!(
+            complaints(json!({ "tls": table })),
+            [complaint],
+            "{besides}"
+        );
+    };
+    check(
+        json!({ "private_key_passphrase": "secret" }),
+        "/tls/private_key_passphrase: private keys with a passphrase are not supported",
+    );
+    check(
+        json!({ "client_cert_auth": true }),
+        "/tls/client_cert_auth: certificates of senders are asked for, but no authority is named that signs them",
+    );
+    check(
+        json!({ "ca_path": "ca" }),
+        "/tls/ca_path: is not used without \"client_cert_auth = true\"",
+    );
+    check(
+        json!({ "version": "TLSv1_2", "min_version": "TLS1_2" }),
+        "/tls/version: stands beside \"min_version\" or \"max_version\"",
+    );
+    check(
+        json!({ "min_version": "TLSv1_3", "max_version": "TLSv1_2" }),
+        "/tls/min_version: is above \"max_version\"",
+    );
+}
+
+#[test]
+fn security_that_lets_nobody_in_is_refused_at_its_place() {
+    let clients = json!([
+        { "host": "a", "network": "10.0.0.0/8" },
+        { "shared_key": "k" },
+        { "network": "10.0.0.0/99" },
+        { "host": "a", "users": ["nobody"] },
+    ]);
+    let security = json!({ "shared_key": "k", "user_auth": true, "client": clients });
+    assert_eq!(
+        complaints(json!({ "security": security })),
+        [
+            "/security/user_auth: users are asked for, but there is none",
+            "/security/client/0: has both \"host\" and \"network\"",
+            "/security/client/1: has neither \"host\" nor \"network\"",
+            "/security/client/2/network: \"10.0.0.0/99\" is not a network",
+            "/security/client/3/users/0: \"nobody\" is no user",
+        ]
+    );
+    let closed = json!({ "shared_key": "k", "allow_anonymous_source": false });
+    assert_eq!(
+        complaints(json!({ "security": closed })),
+        [
+            "/security/allow_anonymous_source: is false, but no client is named: nobody could send anything"
+        ]
+    );
+}
+
+async fn start_error(cert_path: &str, key_path: &str) -> String {
+    let table = json!({ "cert_path": cert_path, "private_key_path": key_path });
+    let input = build(json!({ "listen": "127.0.0.1:0", "tls": table })).unwrap();
+    let (_stopper, stop) = sdk::stop::Stopper::new();
+    let ready = sdk::input::Ready::new(|_| panic!("it is not ready"));
+    let running = input.run(sdk::testing::Collector::default().cx(ready), stop);
+    within("it fails", running).await.unwrap_err().to_string()
+}
+
+/// Files are read when the source runs, so that `weir check` needs none.
+#[tokio::test]
+async fn tls_files_that_cannot_be_used_are_named_when_the_source_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (empty, bad) = (
+        file("empty", ""),
+        file(
+            "bad",
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        ),
+    );
+    let (cert, key) = (cert("server.pem"), cert("server.key"));
+    let other_key = super::tls::cert("client.key");
+    let encrypted = super::tls::cert("encrypted.key");
+    for (cert_path, key_path, expected) in [
+        (
+            "/nowhere".to_owned(),
+            key.clone(),
+            "tls: cannot read /nowhere: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            empty.clone(),
+            key.clone(),
+            format!(
+                "tls: {empty} holds no certificate: write PEM, the server's own certificate first"
+            ),
+        ),
+        (
+            bad.clone(),
+            key.clone(),
+            format!("tls: {bad} cannot be read as PEM: "),
+        ),
+        (
+            cert.clone(),
+            empty.clone(),
+            format!("tls: {empty} holds no private key: write PEM, as PKCS #8, PKCS #1 or SEC 1"),
+        ),
+        (
+            cert.clone(),
+            encrypted.clone(),
+            format!(
+                "tls: the private key in {encrypted} is encrypted: decrypt it, since there is nobody to ask for a passphrase"
+            ),
+        ),
+        (
+            cert.clone(),
+            other_key.clone(),
+            format!(
+                "tls: the certificate in {cert} and the private key in {other_key} cannot be used together: "
+            ),
+        ),
+    ] {
+        let error = start_error(&cert_path, &key_path).await;
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }
 
 #[tokio::test]

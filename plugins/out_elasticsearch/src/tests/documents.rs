@@ -216,6 +216,17 @@ async fn ids_come_from_the_origin_where_it_identifies() {
     };
     let kept = request(&[rest], &json!({})).await.ids();
     assert_eq!(kept, [&ids[0], &ids[2], &ids[3]].map(String::clone));
+    // A piece whose message named no chunk has only its place in the buffer.
+    let nameless = Frame {
+        origin: Some(Origin {
+            chunk: Bytes::new(),
+            ..origin(None)
+        }),
+        ..numbers(3)
+    };
+    let ids = request(&[nameless], &json!({})).await.ids();
+    let of_the_buffer = request(&[numbers(3)], &json!({})).await.ids();
+    assert_eq!(ids, of_the_buffer);
     // Fewer places than records must not make two ids equal.
     let short = Frame {
         sequence: 9,

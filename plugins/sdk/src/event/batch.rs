@@ -61,7 +61,8 @@ impl Batch {
 pub struct Piece {
     /// Shared by the pieces of one message. Buffers hold it weakly.
     pub group: Arc<Group>,
-    /// Whether this piece completes the message. It may be empty, and it alone carries the origin's chunk id.
+    /// Whether this piece completes the message. It may be empty, and it alone carries the origin's chunk id; the
+    /// buffer gives it to the others when it hands them out.
     pub last: bool,
 }
 

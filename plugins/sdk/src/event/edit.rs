@@ -201,6 +201,11 @@ impl Fields<'_> {
         self.tag
     }
 
+    /// Fluent Bit's metadata map beside the record, where the sender wrote one.
+    pub fn metadata(&self) -> Option<RawValue<'_>> {
+        self.event.metadata
+    }
+
     /// The time of the event, with earlier edits applied.
     pub fn time(&self) -> Time {
         self.overlay.time.unwrap_or(self.event.time)

@@ -8,7 +8,8 @@ use bytes::Bytes;
 /// `identity = "origin"` they make the document ids. So dropped places are remembered in a bitmap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The id, byte for byte as the sender wrote it.
+    /// The id, byte for byte as the sender wrote it. Empty in a piece before the last, whose message has not told
+    /// its id yet: buffers put it in when they hand the piece out.
     pub chunk: Bytes,
     /// Place of the batch's first record in the sender's chunk.
     pub first: u32,

@@ -1,0 +1,281 @@
+//! From router to router: `out_forward` against `in_forward`, the receiver killed again and again under load. What the
+//! sender got acknowledged is compared with the files of the last router.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Sender, Weir, eventually, forward, free_port, holds, weir::Home};
+
+const KILLS: usize = 10;
+/// Records of one message.
+const BATCH: u64 = 25;
+/// Records that arrive between two kills, at least.
+const BETWEEN: usize = 500;
+
+const SERVICE: &str = r#"
+[service]
+data_dir = "data"
+drain_delay = "0s"
+[service.admin]
+listen = "127.0.0.1:0"
+"#;
+
+/// What stands in the tables of both sides beyond the plain.
+#[derive(Default)]
+struct Extra {
+    source: String,
+    matches: String,
+    server: String,
+}
+
+impl Extra {
+    /// TLS and a shared key, with the certificates of `certs`.
+    fn secured(certs: &Path) -> Self {
+        let certs = certs.display();
+        Self {
+            source: format!(
+                r#"
+[source.tls]
+cert_path = "{certs}/server.pem"
+private_key_path = "{certs}/server.key"
+[source.security]
+self_hostname = "receiver"
+shared_key = "a key of some length 0123"
+user_auth = true
+[[source.security.user]]
+username = "relay"
+password = "a password"
+"#
+            ),
+            matches: format!(
+                r#"
+compress = "zstd"
+[match.tls]
+ca_cert_path = "{certs}/authority.pem"
+[match.security]
+self_hostname = "relay"
+shared_key = "a key of some length 0123"
+"#
+            ),
+            server: r#"
+username = "relay"
+password = "a password"
+"#
+            .to_owned(),
+        }
+    }
+}
+
+/// A router that takes records at `port` and writes them into files.
+fn receiver(port: u16, extra: &Extra) -> Home {
+    let source = &extra.source;
+    Home::new(&format!(
+        r#"{SERVICE}
+[[source]]
+id = "in"
+type = "forward"
+listen = "127.0.0.1:{port}"
+{source}
+[[match]]
+id = "files"
+tag = "**"
+type = "file"
+path = "out/all.log"
+[match.buffer]
+flush_interval = "0s"
+"#
+    ))
+}
+
+/// A router that hands on to the one at `port`.
+fn relay(port: u16, extra: &Extra) -> Home {
+    let Extra {
+        matches, server, ..
+    } = extra;
+    Home::new(&format!(
+        r#"{SERVICE}
+[[source]]
+id = "in"
+type = "forward"
+listen = "127.0.0.1:0"
+[[match]]
+id = "next"
+tag = "**"
+type = "forward"
+ack_response_timeout = "5s"
+{matches}
+[[match.server]]
+host = "localhost"
+port = {port}
+{server}
+[match.buffer]
+flush_interval = "20ms"
+retry_wait = "50ms"
+retry_max_interval = "200ms"
+"#
+    ))
+}
+
+/// A sender that goes on until it is told to end, and knows what was acknowledged.
+struct Load {
+    stop: Arc<AtomicBool>,
+    acked: Arc<Mutex<HashSet<u64>>>,
+    task: thread::JoinHandle<()>,
+}
+
+impl Load {
+    fn start(address: SocketAddr) -> Self {
+        let (stop, acked) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (ends, set): (_, Arc<Mutex<HashSet<u64>>>) = (Arc::clone(&stop), Arc::clone(&acked));
+        let task = thread::spawn(move || {
+            let mut sender = Sender::connect(address);
+            let mut first = 0;
+            while !ends.load(Ordering::Relaxed) {
+                let chunk = format!("load-{first}");
+                let entries = forward::numbered(first, BATCH);
+                sender.send(&forward::packed("load.app", &entries, Some(&chunk)));
+                sender.expect_ack(&chunk);
+                set.lock().expect("the set").extend(first..first + BATCH);
+                first += BATCH;
+            }
+        });
+        Self { stop, acked, task }
+    }
+
+    fn finish(self) -> HashSet<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.join().expect("the sender ends well");
+        let acked = self.acked.lock().expect("the set");
+        acked.clone()
+    }
+}
+
+fn numbers(home: &Home) -> HashMap<u64, u32> {
+    let mut seen = HashMap::new();
+    for record in home.records("out") {
+        *seen
+            .entry(record["n"].as_u64().expect("a number"))
+            .or_default() += 1;
+    }
+    seen
+}
+
+/// Kills the receiver ten times while records flow, and looks for what was acknowledged.
+fn story(extra: &Extra) {
+    let port = free_port();
+    let (back, front) = (receiver(port, extra), relay(port, extra));
+    let mut receiver = back.start();
+    let relay = front.start();
+    let load = Load::start(relay.listens("in"));
+    for _ in 0..KILLS {
+        let goal = back.records("out").len() + BETWEEN;
+        eventually("records arrive", 60, || {
+            (back.records("out").len() >= goal).then_some(())
+        });
+        receiver.kill();
+        receiver = back.start();
+    }
+    let acked = load.finish();
+    relay.settles(60);
+    receiver.settles(60);
+    let seen = numbers(&back);
+    let mut lost: Vec<_> = acked.iter().filter(|n| !seen.contains_key(n)).collect();
+    lost.sort_unstable();
+    assert!(
+        lost.is_empty(),
+        "{} acknowledged records are missing: {lost:?}",
+        lost.len()
+    );
+    assert!(acked.len() >= KILLS * BETWEEN);
+    assert_eq!(seen.len(), acked.len(), "there is what nobody sent");
+    let twice = seen.values().filter(|count| **count > 1).count();
+    println!(
+        "{} acknowledged, all there; {twice} twice after {KILLS} kills",
+        acked.len()
+    );
+    assert!(relay.stop().success() && receiver.stop().success());
+}
+
+fn certs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/out_forward/src/tests/tls")
+}
+
+/// Sends some records through two routers and compares what comes out with what went in.
+fn exact(extra: &Extra) {
+    let port = free_port();
+    let (back, front) = (receiver(port, extra), relay(port, extra));
+    let (receiver, relay) = (back.start(), front.start());
+    let sent: Vec<Value> = (0..1_000)
+        .map(|n| json!({ "n": n, "text": "\u{e9}\u{1f30a}\n\"", "nested": { "list": [1, -2.5, null, true] } }))
+        .collect();
+    let mut sender = Sender::connect(relay.listens("in"));
+    for (index, records) in sent.chunks(10).enumerate() {
+        let entries: Vec<u8> = records
+            .iter()
+            .flat_map(|record| forward::entry(1_764_000_000, record))
+            .collect();
+        // With an id and without: both kinds of messages.
+        let chunk = format!("exact-{index}");
+        let chunk = (index % 2 == 0).then_some(chunk.as_str());
+        sender.send(&forward::packed("exact.app", &entries, chunk));
+        if let Some(chunk) = chunk {
+            sender.expect_ack(chunk);
+        }
+    }
+    let expected: Vec<Value> = sent
+        .into_iter()
+        .map(|record| {
+            let mut line = json!({ "time": "2025-11-24T16:00:00.000000007Z", "tag": "exact.app" });
+            let fields = line.as_object_mut().expect("an object");
+            fields.extend(record.as_object().expect("an object").clone());
+            line
+        })
+        .collect();
+    let sorted = || {
+        let mut records = back.records("out");
+        records.sort_by_key(|record| record["n"].as_u64());
+        records
+    };
+    holds("all arrive", 30, &expected.len(), || sorted().len());
+    let arrived = sorted();
+    for (arrived, expected) in arrived.iter().zip(&expected) {
+        assert_eq!(arrived, expected);
+    }
+    quiet(relay);
+    quiet(receiver);
+}
+
+fn quiet(weir: Weir) {
+    weir.settles(30);
+    assert!(weir.stop().success());
+}
+
+#[test]
+fn records_pass_exactly() {
+    exact(&Extra::default());
+}
+
+#[test]
+fn records_pass_exactly_over_tls_with_a_key() {
+    exact(&Extra::secured(&certs()));
+}
+
+#[test]
+fn nothing_is_lost_when_the_receiver_is_killed() {
+    story(&Extra::default());
+}
+
+#[test]
+fn nothing_is_lost_when_the_receiver_is_killed_over_tls_with_a_key() {
+    story(&Extra::secured(&certs()));
+}
