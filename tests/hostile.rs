@@ -181,6 +181,7 @@ fn a_frame_that_is_cut_off() {
     let home = Home::new(&format!("{SERVICE}{TO_FILES}"));
     let weir = home.start();
     let honest = Honest::start(weir.listens("in"));
+    let before = weir.memory_kib("VmRSS");
     let whole = forward::packed("cut", &forward::numbered(0, 100), Some("cut"));
     let mut sender = Sender::connect(weir.listens("in"));
     sender.send(&whole[..whole.len() / 2]);
@@ -192,6 +193,11 @@ fn a_frame_that_is_cut_off() {
             >= 1.0)
             .then_some(())
     });
+    let after = weir.memory_kib("VmRSS");
+    assert!(
+        after <= before + GROWTH_KIB,
+        "{before} KiB became {after} KiB"
+    );
     let honest = honest.finish();
     holds("only what was honest arrived", 20, &honest, || {
         home.records("out").len()
