@@ -20,4 +20,5 @@ mod manuals;
 mod probes;
 mod recovery;
 mod relay;
+mod repeats;
 mod senders;

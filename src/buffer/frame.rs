@@ -1,8 +1,10 @@
 //! A frame: the bytes of one batch in a segment. `docs/BUFFER_FORMAT.md` has the same in words.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sdk::{
-    event::{Origin, Tag},
+    event::{DIGEST_LEN, Fingerprint, Origin, Tag},
     output::Frame,
 };
 
@@ -32,6 +34,7 @@ const FLAG_LAST: u8 = 2;
 const META_ORIGIN: u8 = 1;
 const META_IDENTIFIES: u8 = 2;
 const META_KEPT: u8 = 4;
+const META_FINGERPRINT: u8 = 8;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,7 @@ pub(super) struct Head<'a> {
     pub(super) kind: Kind,
     pub(super) tag: &'a Tag,
     pub(super) origin: Option<&'a Origin>,
+    pub(super) fingerprint: Option<&'a Fingerprint>,
     /// Sequence of the group's first frame, for a piece.
     pub(super) group: u64,
     pub(super) count: u32,
@@ -166,6 +170,7 @@ pub(super) fn encode_end(salt: u32, sequence: u64, records: u32, stored_ms: u64)
         kind: Kind::End,
         tag: &tag,
         origin: None,
+        fingerprint: None,
         group: 0,
         count: 0,
         before: records,
@@ -203,21 +208,34 @@ fn encode_meta(out: &mut Vec<u8>, head: &Head<'_>) {
     if let Kind::Piece { .. } = head.kind {
         out.extend_from_slice(&head.group.to_le_bytes());
     }
-    let Some(origin) = head.origin else {
-        return out.push(0);
-    };
-    let identifies = if origin.identifies {
-        META_IDENTIFIES
-    } else {
-        0
-    };
-    let kept = if origin.kept.is_some() { META_KEPT } else { 0 };
-    out.push(META_ORIGIN | identifies | kept);
-    put_bytes(out, &origin.chunk);
-    out.extend_from_slice(&origin.first.to_le_bytes());
-    if let Some(kept) = &origin.kept {
-        put_bytes(out, kept);
+    let flags_at = out.len();
+    out.push(0);
+    let mut flags = 0;
+    if let Some(origin) = head.origin {
+        flags |= META_ORIGIN;
+        put_bytes(out, &origin.chunk);
+        out.extend_from_slice(&origin.first.to_le_bytes());
+        if origin.identifies {
+            flags |= META_IDENTIFIES;
+        }
+        if let Some(kept) = &origin.kept {
+            flags |= META_KEPT;
+            put_bytes(out, kept);
+        }
     }
+    if let Some(fingerprint) = head.fingerprint {
+        flags |= META_FINGERPRINT;
+        out.extend_from_slice(&fingerprint.digest);
+        out.extend_from_slice(&window_secs(fingerprint.window).to_le_bytes());
+    }
+    if let Some(slot) = out.get_mut(flags_at) {
+        *slot = flags;
+    }
+}
+
+/// A window in whole seconds, rounded up.
+pub(super) fn window_secs(window: Duration) -> u32 {
+    u32::try_from(window.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -231,6 +249,8 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) struct Decoded {
     pub(super) frame: Frame,
     pub(super) group: Option<u64>,
+    /// The digest by which its message is recognised, and the seconds that it is remembered.
+    pub(super) known_by: Option<([u8; DIGEST_LEN], u32)>,
 }
 
 /// Verifies and reads what follows a header: payload and trailer. `None` when it is damaged.
@@ -248,9 +268,14 @@ pub(super) fn decode(header: &Header, rest: &Bytes) -> Option<Decoded> {
         Kind::Piece { .. } => Some(input.u64()?),
         _ => None,
     };
-    let origin = match input.u8()? {
-        flags if flags & META_ORIGIN == 0 => None,
-        flags => Some(decode_origin(&mut input, flags)?),
+    let flags = input.u8()?;
+    let origin = match flags & META_ORIGIN {
+        0 => None,
+        _ => Some(decode_origin(&mut input, flags)?),
+    };
+    let known_by = match flags & META_FINGERPRINT {
+        0 => None,
+        _ => Some((input.array()?, input.u32()?)),
     };
     let events = rest.slice(meta_len..payload_len);
     let frame = Frame {
@@ -260,7 +285,11 @@ pub(super) fn decode(header: &Header, rest: &Bytes) -> Option<Decoded> {
         count: header.count,
         origin,
     };
-    Some(Decoded { frame, group })
+    Some(Decoded {
+        frame,
+        group,
+        known_by,
+    })
 }
 
 fn decode_origin(input: &mut Input<'_>, flags: u8) -> Option<Origin> {

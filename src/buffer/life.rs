@@ -22,6 +22,7 @@ use super::{
     recover::{self, Opened},
     room::Room,
     settings::{BufferKind, BufferSettings},
+    window::Window,
     writer::{Disk, Writer},
 };
 use crate::telemetry::ledger::Account;
@@ -92,7 +93,12 @@ impl Owner {
             unpublished: AtomicUsize::new(0),
             failure: OnceLock::new(),
         });
-        let writer = spawn(Arc::clone(&shared), disk, opened.next_sequence)?;
+        let writer = spawn(
+            Arc::clone(&shared),
+            disk,
+            opened.window,
+            opened.next_sequence,
+        )?;
         Ok(Self {
             shared,
             writer: Some(writer),
@@ -105,6 +111,7 @@ impl Owner {
 fn spawn(
     shared: Arc<Shared>,
     disk: Option<Disk>,
+    window: Window,
     next_sequence: u64,
 ) -> Result<JoinHandle<()>, BufferError> {
     let watch = Watch(Arc::clone(&shared));
@@ -112,6 +119,7 @@ fn spawn(
     let writer = Writer {
         shared,
         disk,
+        window,
         next_sequence,
         open_groups,
         backlog,

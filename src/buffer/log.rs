@@ -122,6 +122,7 @@ impl Log {
             kind,
             tag: &batch.tag,
             origin: batch.origin.as_ref(),
+            fingerprint: batch.fingerprint.as_ref(),
             group,
             count: batch.count,
             before,

@@ -9,6 +9,7 @@
 mod backlog;
 mod bytes_in;
 mod chunk;
+mod clearing;
 mod dead_letter;
 mod error;
 mod files;
@@ -21,6 +22,7 @@ mod life;
 mod load;
 mod log;
 mod metrics;
+mod notes;
 mod quarantine;
 mod queue;
 mod ranges;
@@ -33,6 +35,7 @@ mod settle;
 mod state;
 mod status;
 mod survey;
+mod window;
 mod writer;
 
 #[cfg(test)]

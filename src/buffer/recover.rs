@@ -14,7 +14,7 @@ use super::{
     layout::Group,
     log::Log,
     metrics::BufferMetrics,
-    new_id,
+    new_id, now_ms,
     quarantine::Quarantine,
     queue::Cursor,
     room::Room,
@@ -23,6 +23,7 @@ use super::{
     settings::BufferSettings,
     state::{self, StateFile},
     survey::{FoundPiece, Surroundings, Survey, survey},
+    window::Window,
     writer::Disk,
 };
 use crate::telemetry::ledger::{Account, DropReason};
@@ -32,6 +33,7 @@ use crate::telemetry::ledger::{Account, DropReason};
 pub(super) struct Opened {
     pub(super) id: u128,
     pub(super) index: Index,
+    pub(super) window: Window,
     pub(super) next_sequence: u64,
 }
 
@@ -42,6 +44,7 @@ impl Opened {
         Self {
             id: new_id(),
             index,
+            window: Window::default(),
             next_sequence: 1,
         }
     }
@@ -74,6 +77,7 @@ pub(super) fn open(
     )
     .map_err(BufferError::io("make a segment in", dir))?;
     identity::write_format(dir, recovery.id)?;
+    let window = recovery.window();
     let mut index = recovery.index(groups, account, next, settings.recent_bytes);
     room.occupy(index.segments.iter().map(|segment| segment.len).sum());
     index.settle(&recovery.discarded);
@@ -84,6 +88,7 @@ pub(super) fn open(
     let opened = Opened {
         id: recovery.id,
         index,
+        window,
         next_sequence: next,
     };
     Ok((opened, Disk { log, state }, lock))
@@ -278,6 +283,15 @@ impl Recovery {
             .last()
             .map_or(1, |newest| newest + u64::from(FRAMES_MAX));
         seen.max(named)
+    }
+
+    fn window(&mut self) -> Window {
+        let mut frames = Vec::new();
+        for survey in &mut self.surveys {
+            let segment = survey.segment.first;
+            frames.extend(survey.known.drain(..).map(|found| (segment, found)));
+        }
+        Window::recover(&self.dir, self.id, frames, now_ms())
     }
 
     fn index(

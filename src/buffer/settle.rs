@@ -67,8 +67,8 @@ impl Index {
             .filter(|segment| segment.first == first)
     }
 
-    /// Gives up a group that will never be complete, and says what it occupied.
-    pub(super) fn abort(&mut self, id: u64) -> Vec<Mark> {
+    /// Gives up a group that will never be complete, for this reason, and says what it occupied.
+    pub(super) fn abort(&mut self, id: u64, reason: DropReason) -> Vec<Mark> {
         let Some(group) = self.groups.remove(&id) else {
             return Vec::new();
         };
@@ -79,7 +79,7 @@ impl Index {
             .sum();
         let bytes = group.pieces.iter().map(|piece| piece.place.len).sum();
         self.account.release(records);
-        self.account.dropped(DropReason::Aborted, records, bytes);
+        self.account.dropped(reason, records, bytes);
         group.pieces.iter().map(|piece| piece.mark(None)).collect()
     }
 

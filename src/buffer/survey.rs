@@ -12,6 +12,7 @@ use super::{
     ranges::Ranges,
     scan::{Damage, Scanner, Spot, Step},
     segment::FRAMES_MAX,
+    window::Found,
 };
 
 /// How much of a segment is read at once, in bytes.
@@ -23,6 +24,8 @@ pub(super) struct Survey {
     pub(super) segment: Segment,
     /// Pieces of groups that are not done.
     pub(super) pieces: Vec<FoundPiece>,
+    /// Messages that may come again, done or not.
+    pub(super) known: Vec<Found>,
     /// Records of whole batches that are not done.
     pub(super) live_records: u64,
     /// Sequences of frames that are lost.
@@ -178,6 +181,14 @@ impl Surveyor<'_> {
                 .chain([header.stored_ms])
                 .min();
         }
+        let sequence = header.sequence;
+        let known = decoded.known_by.map(|(digest, window_secs)| Found {
+            digest,
+            window_secs,
+            sequence,
+            stored_ms: header.stored_ms,
+        });
+        self.found.known.extend(known);
         match (decoded.group, header.kind) {
             (Some(group), Kind::Piece { last }) => {
                 let place = Place {
@@ -185,8 +196,7 @@ impl Surveyor<'_> {
                     offset: spot.offset,
                     len: header.total(),
                 };
-                let (sequence, count, stored_ms) =
-                    (header.sequence, header.count, header.stored_ms);
+                let (count, stored_ms) = (header.count, header.stored_ms);
                 let piece = Piece {
                     sequence,
                     count,

@@ -1,27 +1,28 @@
 //! The writer thread of a buffer: group commit, and everything else that changes files.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use sdk::{event::Group, obligation::Obligation, output::Frame};
+use sdk::{
+    event::{Batch, Group},
+    obligation::Obligation,
+    output::Frame,
+};
 
 use super::{
     Shared,
-    chunk::Mark,
     error::Refusal,
-    files,
     frame::Kind,
     inbox::{Pending, Work},
     layout::{Place, Stored, memory_len},
     log::{Fit, Log, Trouble},
     now_ms,
-    quarantine::Quarantine,
     state::StateFile,
+    window::Window,
 };
-use crate::telemetry::ledger::DropReason;
 
 /// How often the writer looks around while a group is open or the disk is full.
 const TICK: Duration = Duration::from_millis(200);
@@ -34,6 +35,8 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// `None` in a memory buffer, where only the order matters.
     pub(super) disk: Option<Disk>,
+    /// What is not to be stored again.
+    pub(super) window: Window,
     pub(super) next_sequence: u64,
     pub(super) open_groups: HashMap<u64, OpenGroup>,
     pub(super) backlog: VecDeque<Pending>,
@@ -51,10 +54,10 @@ pub(super) struct Disk {
 #[derive(Debug)]
 pub(super) struct OpenGroup {
     /// Sequence of its first frame.
-    id: u64,
-    sender: Weak<Group>,
+    pub(super) id: u64,
+    pub(super) sender: Weak<Group>,
     /// Met when the group is complete: until then, nothing of it is sure to stay.
-    due: Vec<Obligation>,
+    pub(super) due: Vec<Obligation>,
 }
 
 impl Writer {
@@ -115,6 +118,10 @@ impl Writer {
         let stored_ms = now_ms();
         let places = self.stage(stored_ms);
         let Some(count) = std::num::NonZero::new(places.len()) else {
+            // What waited may all have been too long, or stored before.
+            if self.backlog.is_empty() {
+                return Ok(());
+            }
             return self.rotate();
         };
         if let Some(disk) = &mut self.disk {
@@ -141,7 +148,8 @@ impl Writer {
 
     /// Prepares batches from the front of the backlog; returns their kinds and places.
     fn stage(&mut self, stored_ms: u64) -> Vec<(Option<(u64, bool)>, Place)> {
-        let mut places = Vec::new();
+        let mut places: Vec<(Option<(u64, bool)>, Place)> = Vec::new();
+        let mut staged = HashSet::new();
         while let Some(pending) = self
             .backlog
             .get(places.len())
@@ -149,6 +157,18 @@ impl Writer {
         {
             let sequence = self.next_sequence + places.len() as u64;
             let batch = &pending.batch;
+            if let Some(fingerprint) = &batch.fingerprint {
+                if staged.contains(&fingerprint.digest) || self.is_begun(places.len(), batch) {
+                    // Once what is staged is stored, it is known what to do.
+                    break;
+                }
+                if self.window.recognises(fingerprint, stored_ms) {
+                    if let Some(pending) = self.backlog.remove(places.len()) {
+                        self.pass_over(pending);
+                    }
+                    continue;
+                }
+            }
             let piece = batch.piece.as_ref().map(|piece| {
                 let open = self
                     .open_groups
@@ -170,7 +190,10 @@ impl Writer {
                 }),
             };
             match fit {
-                Fit::Staged(place) => places.push((piece, place)),
+                Fit::Staged(place) => {
+                    staged.extend(batch.fingerprint.as_ref().map(|print| print.digest));
+                    places.push((piece, place));
+                }
                 Fit::NextSegment => break,
                 Fit::TooLong => match self.backlog.remove(places.len()) {
                     Some(pending) => self.refuse(&pending),
@@ -179,6 +202,16 @@ impl Writer {
             }
         }
         places
+    }
+
+    /// Whether the first `count` of the backlog, which are staged, hold a piece of this batch's message.
+    fn is_begun(&self, count: usize, batch: &Batch) -> bool {
+        let Some(piece) = &batch.piece else {
+            return false;
+        };
+        let staged = self.backlog.iter().take(count);
+        let mut pieces = staged.filter_map(|pending| pending.batch.piece.as_ref());
+        pieces.any(|other| other.group.id == piece.group.id)
     }
 
     /// What was committed is now visible to the workers; permits are given back and obligations met.
@@ -196,6 +229,10 @@ impl Writer {
                 break;
             };
             (reserved, occupied) = (reserved + bytes, occupied + place.len);
+            if let Some(fingerprint) = batch.fingerprint {
+                self.window
+                    .remember(fingerprint, place.segment, self.next_sequence, stored_ms);
+            }
             let (tag, events, count, origin) = (batch.tag, batch.events, batch.count, batch.origin);
             let frame = Frame {
                 sequence: self.next_sequence,
@@ -254,67 +291,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes what is done, on disk too, and removes the segments of which nothing is left.
-    fn settle(&mut self, marks: &[Mark]) {
-        if marks.is_empty() {
-            return;
-        }
-        let done = self.shared.index().settle(marks);
-        let Some(disk) = &mut self.disk else {
-            return self
-                .shared
-                .room
-                .free(marks.iter().map(|mark| mark.bytes).sum());
-        };
-        let ranges: Vec<(u64, u64)> = done.iter().collect();
-        let mut written = disk.state.append(&ranges);
-        self.remove_spent();
-        if let Some(disk) = self.disk.as_mut().filter(|disk| disk.state.is_long()) {
-            let all = self.shared.index().all_done();
-            written = written.and_then(|()| disk.state.rewrite(&all));
-        }
-        if let Err(error) = written {
-            tracing::warn!(output = %self.shared.output_id, %error, "the state file cannot be written; a restart would repeat records");
-        }
-    }
-
-    fn remove_spent(&mut self) {
-        let Some(dir) = &self.shared.dir else { return };
-        let removable = self.shared.index().take_removable();
-        for segment in removable {
-            let path = files::segment_path(dir, segment.first);
-            let moved = if segment.uncopied {
-                Quarantine::new(dir).take_file(&path)
-            } else {
-                files::remove(&path)
-            };
-            if let Err(error) = moved {
-                tracing::error!(output = %self.shared.output_id, path = %path.display(), %error, "a segment cannot be removed");
-            }
-            self.shared.room.free(segment.len);
-        }
-    }
-
-    /// Discards what was stored of messages that will never be complete.
-    fn give_up_groups(&mut self) {
-        let gone = |open: &OpenGroup| open.sender.strong_count() == 0;
-        if !self.open_groups.values().any(gone) {
-            return self.refuse_if_stuck();
-        }
-        let mut marks = Vec::new();
-        self.open_groups.retain(|_, open| {
-            let gone = gone(open);
-            if gone {
-                marks.extend(self.shared.index().abort(open.id));
-            }
-            !gone
-        });
-        tracing::warn!(output = %self.shared.output_id, frames = marks.len(), "a large message was cut off; discarded");
-        self.settle(&marks);
-    }
-
     /// When all room is taken by messages that are not complete, waiting for room would never end.
-    fn refuse_if_stuck(&self) {
+    pub(super) fn refuse_if_stuck(&self) {
         let at_rest =
             !self.open_groups.is_empty() && self.shared.unpublished.load(Ordering::Acquire) == 0;
         if at_rest && self.shared.room.is_stuck() && self.shared.index().is_barren() {
@@ -345,42 +323,5 @@ impl Writer {
         self.open_groups
             .values_mut()
             .for_each(|open| open.due.clear());
-    }
-
-    fn refuse_all(&mut self) {
-        while let Some(pending) = self.backlog.pop_front() {
-            self.refuse(&pending);
-        }
-    }
-
-    /// Drops a batch that cannot be stored. Its obligation stays unmet, so its sender gets no answer.
-    fn refuse(&self, pending: &Pending) {
-        let (records, bytes) = (
-            u64::from(pending.batch.count),
-            pending.batch.events.len() as u64,
-        );
-        self.shared.account.release(records);
-        self.shared
-            .account
-            .dropped(DropReason::BufferFailed, records, bytes);
-        self.shared.room.store(pending.reserved, 0);
-        self.shared.unpublished.fetch_sub(1, Ordering::Release);
-        self.shared.notify.notify_waiters();
-    }
-
-    /// Nobody is left: what could not be stored is dropped, and so is what was in memory only.
-    fn end(mut self) {
-        self.refuse_all();
-        if self.disk.is_some() {
-            return;
-        }
-        let (records, bytes) = self.shared.index().leftover();
-        if records > 0 {
-            self.shared.account.release(records);
-            self.shared
-                .account
-                .dropped(DropReason::Shutdown, records, bytes);
-            tracing::warn!(output = %self.shared.output_id, records, "records in a memory buffer were lost at the end");
-        }
     }
 }

@@ -19,6 +19,8 @@ pub enum DropReason {
     DeadLetterOff,
     /// The dead letter is full and told to drop.
     DeadLetterFull,
+    /// Sent again by a sender that missed the answer, and stored already (`duplicate_window`).
+    Duplicate,
     /// A filter took it out.
     Filtered,
     /// A filter could not handle it, and no `ERROR` label takes it.
@@ -35,12 +37,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, so that each series exists from the start.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Aborted,
         Self::BufferFailed,
         Self::Corrupt,
         Self::DeadLetterOff,
         Self::DeadLetterFull,
+        Self::Duplicate,
         Self::Filtered,
         Self::FilterError,
         Self::Ignored,
@@ -57,6 +60,7 @@ impl DropReason {
             Self::Corrupt => "corrupt",
             Self::DeadLetterOff => "dead_letter_off",
             Self::DeadLetterFull => "dead_letter_full",
+            Self::Duplicate => "duplicate",
             Self::Filtered => "filtered",
             Self::FilterError => "filter_error",
             Self::Ignored => "ignored",
@@ -75,6 +79,7 @@ impl DropReason {
                 | Self::Overflow
                 | Self::DeadLetterOff
                 | Self::DeadLetterFull
+                | Self::Duplicate
         )
     }
 }

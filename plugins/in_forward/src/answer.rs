@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, fmt, io, time::Duration};
 
 use bytes::Bytes;
-use sdk::obligation::{Receipt, Unmet};
+use sdk::{
+    event::Answers,
+    obligation::{Receipt, Unmet},
+};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
     sync::mpsc,
@@ -45,9 +48,16 @@ pub(crate) enum Broken {
 pub(crate) async fn answer<W: AsyncWrite + Unpin>(
     writer: &mut W,
     mut dues: mpsc::Receiver<Due>,
+    answers: Option<Answers>,
     report: &Report,
     peer: &(dyn fmt::Display + Sync),
 ) -> Result<(), Broken> {
+    let acked = || {
+        report.ack();
+        if let Some(answers) = &answers {
+            answers.written();
+        }
+    };
     let mut outgoing = Outgoing::default();
     let mut next = None;
     let mut stored = Ok(());
@@ -56,7 +66,7 @@ pub(crate) async fn answer<W: AsyncWrite + Unpin>(
             biased;
             written = outgoing.write(writer), if !outgoing.acks.is_empty() => {
                 if written? {
-                    report.ack();
+                    acked();
                 }
             }
             settled = settle(&mut next, &mut dues) => match settled {
@@ -78,7 +88,7 @@ pub(crate) async fn answer<W: AsyncWrite + Unpin>(
     let flushed = timeout(LAST_WORDS, async {
         while !outgoing.acks.is_empty() {
             if outgoing.write(writer).await? {
-                report.ack();
+                acked();
             }
         }
         io::Result::Ok(())

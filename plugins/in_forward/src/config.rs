@@ -66,6 +66,12 @@ pub struct Config {
     /// adds nothing, even to another aggregator; but Fluent Bit gives equal chunks equal ids.
     #[serde(default)]
     pub identity: Identity,
+    /// How long to remember messages that were stored and acknowledged, where the acknowledgement may not have
+    /// arrived: the connection broke, or this process ended. When such a message comes again from the same sender, it
+    /// is acknowledged again and not stored again, also after a restart. Longer than the sender waits for an
+    /// acknowledgement, such as `"10m"`. Off by default: Fluent Bit sends equal chunks under equal ids, and after a
+    /// break an equal chunk is taken for the same.
+    pub duplicate_window: Option<Interval>,
     /// The longest message on the wire. A longer one is not taken, and its connection is closed.
     #[serde(default = "default_chunk_size_limit")]
     pub chunk_size_limit: Size,

@@ -14,6 +14,7 @@ use crate::{
     answer::{Broken, answer},
     intake::Intake,
     peer::Peer,
+    repeats::Repeats,
     source::{End, Source},
 };
 
@@ -39,9 +40,12 @@ pub(crate) async fn converse<R, W>(
 {
     let additions = Additions::new(source, peer).await;
     let (sender, dues) = mpsc::channel(DUES_MAX);
+    let window = source.settings.duplicate_window;
+    let repeats = window.map(|window| Repeats::new(peer, window));
+    let answers = repeats.as_ref().map(Repeats::answers);
     let end = {
-        let mut answering = pin!(answer(&mut writer, dues, &source.report, peer));
-        let mut intake = Intake::new(source, peer, additions, stop, sender);
+        let mut answering = pin!(answer(&mut writer, dues, answers, &source.report, peer));
+        let mut intake = Intake::new(source, peer, additions, stop, sender, repeats);
         intake.push(early);
         let mut reading = pin!(intake.run(&mut reader));
         let first = tokio::select! {

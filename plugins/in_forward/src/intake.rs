@@ -6,7 +6,7 @@ use bytes::Bytes;
 use forward_protocol::{Chunk, Decoder, EntryStream, Message, Part, Step};
 use sdk::{
     budget::Budget,
-    event::{Batch, Group, Origin, Piece, Tag},
+    event::{Batch, Fingerprint, Group, Origin, Piece, Tag},
     obligation::{Obligation, Receipt},
     stop::Stop,
 };
@@ -20,6 +20,7 @@ use crate::{
     additions::Additions,
     answer::Due,
     peer::Peer,
+    repeats::Repeats,
     room::Room,
     source::{End, Source},
 };
@@ -57,6 +58,8 @@ pub(crate) struct Intake<'a> {
     /// Bounds what waits to be stored, by bytes; the channel bounds the messages that wait by number.
     share: Budget,
     dues: mpsc::Sender<Due>,
+    /// With `duplicate_window`: what makes messages recognisable.
+    repeats: Option<Repeats>,
     open: Option<Open>,
     /// The last tag that came, and what it became.
     last_tag: Option<(Tag, Tag)>,
@@ -73,6 +76,7 @@ impl<'a> Intake<'a> {
         additions: Option<Additions>,
         stop: Stop,
         dues: mpsc::Sender<Due>,
+        repeats: Option<Repeats>,
     ) -> Self {
         let budget = source.cx.budget.clone();
         let share = (budget.limit_bytes() / SHARE).min(SHARE_BYTES_MAX);
@@ -86,6 +90,7 @@ impl<'a> Intake<'a> {
             peer,
             stop,
             dues,
+            repeats,
             open: None,
             last_tag: None,
             had_message: false,
@@ -102,6 +107,9 @@ impl<'a> Intake<'a> {
     pub(crate) async fn run<R: AsyncRead + Unpin>(mut self, reader: &mut R) -> End {
         loop {
             if let Err(end) = self.step(reader).await {
+                if let (End::Closed, Some(repeats)) = (&end, &self.repeats) {
+                    repeats.end();
+                }
                 return end;
             }
         }
@@ -219,7 +227,10 @@ impl<'a> Intake<'a> {
         };
         let due = due.clone();
         let records = entries.count;
-        self.emit(tag, entries, Some(piece), Some(origin), due)
+        if let Some(repeats) = &mut self.repeats {
+            repeats.part(&entries.bytes);
+        }
+        self.emit(tag, entries, Some(piece), Some(origin), None, due)
             .await?;
         if let Some(open) = &mut self.open {
             open.records += records;
@@ -244,6 +255,9 @@ impl<'a> Intake<'a> {
             ..
         } = message;
         let ack = chunk.as_ref().map(Chunk::ack);
+        if let (Some(_), Some(repeats)) = (&ack, &self.repeats) {
+            repeats.owe();
+        }
         let receipt = match (self.open.take(), tag) {
             (
                 Some(Open {
@@ -281,14 +295,18 @@ impl<'a> Intake<'a> {
         first: u32,
         due: Obligation,
     ) -> Result<(), End> {
-        let tag = self.tag(tag);
         let origin = chunk.map(|chunk| Origin {
             chunk: chunk.id(),
             first,
             kept: None,
             identifies: self.source.settings.identifies,
         });
-        self.emit(tag, entries, piece, origin, due).await
+        let fingerprint = (self.repeats.as_mut())
+            .zip(origin.as_ref())
+            .map(|(repeats, origin)| repeats.message(&tag, &origin.chunk, &entries.bytes));
+        let tag = self.tag(tag);
+        self.emit(tag, entries, piece, origin, fingerprint, due)
+            .await
     }
 
     async fn emit(
@@ -297,6 +315,7 @@ impl<'a> Intake<'a> {
         entries: EntryStream,
         piece: Option<Piece>,
         origin: Option<Origin>,
+        fingerprint: Option<Fingerprint>,
         due: Obligation,
     ) -> Result<(), End> {
         // Given back when the bytes are stored, so that a connection never runs far ahead of the disk.
@@ -313,6 +332,7 @@ impl<'a> Intake<'a> {
             count,
             origin,
             piece,
+            fingerprint,
             due,
             permit,
         };

@@ -11,6 +11,7 @@ mod intake;
 mod listener;
 mod names;
 mod peer;
+mod repeats;
 mod report;
 mod room;
 mod settings;

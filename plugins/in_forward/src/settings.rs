@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) skip_invalid_event: bool,
     /// Whether document ids are made from the sender's chunk id.
     pub(crate) identifies: bool,
+    /// How long messages are remembered that may come again.
+    pub(crate) duplicate_window: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) warn_bytes: usize,
     pub(crate) max_connections: usize,
@@ -98,6 +100,7 @@ impl Settings {
             },
             skip_invalid_event: config.skip_invalid_event,
             identifies: config.identity == Identity::Origin,
+            duplicate_window: config.duplicate_window.map(|interval| interval.0),
             limits: Limits {
                 message_bytes: config.chunk_size_limit.as_usize(),
                 inflated_bytes: config.decompression_size_limit.0,

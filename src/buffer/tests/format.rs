@@ -80,6 +80,7 @@ fn written() -> Vec<u8> {
         kind: Kind::Whole,
         tag: &tag,
         origin: Some(&origin),
+        fingerprint: None,
         group: 0,
         count: 2,
         before: 0,

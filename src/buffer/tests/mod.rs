@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod recovery;
 mod round_trip;
+mod window;
 
 use std::{
     fs::File,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     budget::Permit,
-    event::{Entries, Origin, Tag},
+    event::{Entries, Fingerprint, Origin, Tag},
     obligation::Obligation,
 };
 
@@ -26,6 +26,8 @@ pub struct Batch {
     pub origin: Option<Origin>,
     /// Set when this batch is one of several that become valid together.
     pub piece: Option<Piece>,
+    /// What tells that it was stored before, when somebody asked for that. Of pieces, only the last one has it.
+    pub fingerprint: Option<Fingerprint>,
     /// Must be met before the sender may be answered. Cloning a batch shares it.
     pub due: Obligation,
     /// The share of the memory budget that the bytes occupy; given back when the last clone is gone.
@@ -41,6 +43,7 @@ impl Batch {
             count,
             origin: None,
             piece: None,
+            fingerprint: None,
             due,
             permit: None,
         }

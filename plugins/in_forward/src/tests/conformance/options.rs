@@ -103,7 +103,7 @@ async fn c25_three_acknowledgements_in_order_each_in_a_write_of_its_own() {
     drop(sender);
     let report =
         crate::report::Report::new(&Collector::default().cx(sdk::input::Ready::new(|_| {})));
-    crate::answer::answer(&mut writer, dues, &report, &"test")
+    crate::answer::answer(&mut writer, dues, None, &report, &"test")
         .await
         .unwrap();
     assert_eq!(writer.0, ["a", "b", "c"].map(ack));
