@@ -6,10 +6,12 @@
 )]
 
 mod bench;
+mod campaign;
 mod chart;
 mod clients;
 mod deny;
 mod docs;
+mod fuzz;
 mod http;
 mod image;
 mod new_plugin;
@@ -88,6 +90,16 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measure CPU time per record",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        about: "search with the fuzz targets: [TARGET]... [--seconds N | --runs N] [--seed N]",
+        run: fuzz::run,
+    },
+    Command {
+        name: "campaign",
+        about: "long runs that look for rare faults; without a name it lists them",
+        run: campaign::run,
     },
 ];
 

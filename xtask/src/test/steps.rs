@@ -1,7 +1,8 @@
 //! THE list of steps of `cargo xtask test`, and the short ones among them.
 
 use crate::{
-    chart, clients, deny, docs, image, new_plugin, packages, process, servers, tidy, tree::Tree,
+    chart, clients, deny, docs, fuzz, image, new_plugin, packages, process, servers, tidy,
+    tree::Tree,
 };
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -68,6 +69,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "new-plugin",
         about: "a new plugin of each kind passes all checks",
         run: new_plugin::check,
+    },
+    Step {
+        name: "fuzz",
+        about: "every fuzz target from its corpus on, 60 s in all",
+        run: fuzz::check,
     },
     Step {
         name: "servers",

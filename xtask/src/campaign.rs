@@ -1,0 +1,80 @@
+//! `cargo xtask campaign NAME`: long runs that look for what the tests are too short to find.
+//!
+//! A campaign is a line in [`CAMPAIGNS`] and a file in the folder beside this one. It gets an [`Order`] and returns one
+//! [`Line`] for each thing that it tried. Its seed is printed first, so that a run can be repeated; a finding makes the
+//! exit code that of a failure, and stays in what is recorded.
+
+mod line;
+mod order;
+mod record;
+
+pub(crate) use self::{line::Line, order::Order};
+
+use crate::fuzz;
+use anyhow::{Result, bail};
+use std::time::Instant;
+
+/// One campaign.
+struct Campaign {
+    name: &'static str,
+    about: &'static str,
+    /// Options of its own, and what each is. An option that is not listed is refused before the campaign begins.
+    options: &'static [(&'static str, &'static str)],
+    /// An error when it could not be run; a finding is a line that failed.
+    run: fn(&Order) -> Result<Vec<Line>>,
+}
+
+/// THE list of campaigns, in the order in which they are printed.
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "fuzz",
+    about: "each fuzz target, ten million executions",
+    options: fuzz::OPTIONS,
+    run: fuzz::campaign,
+}];
+
+/// Runs the command.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        list();
+        return Ok(());
+    };
+    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == name) else {
+        bail!("no campaign `{name}`; `cargo xtask campaign` lists them");
+    };
+    let order = Order::read(name, rest, campaign.options)?;
+    println!("campaign {name}: seed {}", order.seed);
+    let start = Instant::now();
+    let lines = (campaign.run)(&order)?;
+    for line in &lines {
+        println!("{line}");
+    }
+    let failed = lines.iter().filter(|line| line.failure.is_some()).count();
+    println!(
+        "campaign {name}: {} passed, {failed} failed in {:.1} s",
+        lines.len() - failed,
+        start.elapsed().as_secs_f64()
+    );
+    if order.records {
+        record::add(&order, &lines)?;
+    }
+    if lines.is_empty() || failed > 0 {
+        bail!(
+            "campaign {name} found something; repeat it with `{}`",
+            order.command()
+        );
+    }
+    Ok(())
+}
+
+fn list() {
+    for campaign in CAMPAIGNS {
+        println!("{:<12} {}", campaign.name, campaign.about);
+        for (option, about) in campaign.options {
+            println!("  {option:<12} {about}");
+        }
+    }
+    println!(
+        "\nevery campaign takes --seed N, and --record to add its figures to {}",
+        record::PAGE
+    );
+}
