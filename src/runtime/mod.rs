@@ -1,8 +1,10 @@
 //! The life of the process: start, supervise, drain.
 //!
 //! Begin with [`run`]. `health.rs` is what the probes read, `supervise.rs` restarts what fails,
-//! `drain.rs` ends in order, `gauges.rs` reads what is measured on demand.
+//! `drain.rs` ends in order, `gauges.rs` reads what is measured on demand,
+//! `descriptors.rs` sees to it that there are enough of them.
 
+mod descriptors;
 mod drain;
 mod gauges;
 mod health;
@@ -71,6 +73,7 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when it could not start; nothing was acknowledged then.
 pub async fn run(config: Config, shared: Shared) -> Result<End, StartError> {
+    descriptors::raise_limit();
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
     spawn_heartbeat(&shared.health);
     let parts = parts(&config, &shared.ledger);

@@ -86,6 +86,11 @@ impl Json {
         self.raw.is_empty() && self.text.is_empty()
     }
 
+    /// Whether it has no room to read into.
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.raw.capacity() == 0
+    }
+
     /// Gives memory back.
     pub(crate) fn relax(&mut self) {
         if self.is_idle() {

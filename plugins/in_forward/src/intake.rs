@@ -11,7 +11,7 @@ use sdk::{
     stop::Stop,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
+    io::AsyncRead,
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -20,6 +20,7 @@ use crate::{
     additions::Additions,
     answer::Due,
     peer::Peer,
+    reading::read,
     repeats::Repeats,
     room::Room,
     source::{End, Source},
@@ -167,7 +168,7 @@ impl<'a> Intake<'a> {
             };
             tokio::select! {
                 biased;
-                read = reader.read_buf(self.decoder.space()) => {
+                read = read(reader, &mut self.decoder) => {
                     return match read {
                         // TLS that is not closed as it should be: messages tell themselves where they end.
                         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),

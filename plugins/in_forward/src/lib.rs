@@ -3,6 +3,7 @@
 
 mod additions;
 mod answer;
+mod capacity;
 mod config;
 mod connection;
 mod gate;
@@ -11,6 +12,7 @@ mod intake;
 mod listener;
 mod names;
 mod peer;
+mod reading;
 mod repeats;
 mod report;
 mod room;

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    capacity::Capacity,
     gate::Gate,
     heartbeat::Heartbeats,
     names::Names,
@@ -66,6 +67,7 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         gate.look_up(&report).await;
         beside.spawn(Arc::clone(gate).keep_up(Arc::clone(&report)));
     }
+    let capacity = Capacity::new(settings.max_connections);
     let source = Arc::new(Source {
         settings,
         cx,
@@ -81,7 +83,7 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
             () = stop.stopped() => break,
             ended = connections.join_next(), if !connections.is_empty() => reap(ended, &source),
             accepted = listener.accept() => match accepted {
-                Ok((accepted, peer)) => accept(accepted, peer, &source, &stop, &mut connections),
+                Ok((accepted, peer)) => accept(accepted, peer, &source, capacity, &stop, &mut connections),
                 Err(error) => {
                     source.report.warn("accept", &bound, &format!("a connection was not accepted: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -164,13 +166,13 @@ fn accept(
     accepted: Accepted,
     peer: Peer,
     source: &Arc<Source>,
+    capacity: Capacity,
     stop: &Stop,
     connections: &mut JoinSet<()>,
 ) {
-    let max = source.settings.max_connections;
+    let Capacity { max, remedy } = capacity;
     if connections.len() >= max {
-        let text =
-            format!("a connection was closed: there are {max} already; raise max_connections");
+        let text = format!("a connection was closed: there are {max} already; {remedy}");
         source.report.warn("too_many", &peer, &text);
         source.report.closed("too_many");
         return;

@@ -69,6 +69,11 @@ impl Decoder {
         }
     }
 
+    /// Whether it has no room to read into: nothing came yet, or nothing since [`Self::relax`].
+    pub fn is_relaxed(&self) -> bool {
+        self.block_bytes == 0 && self.json.as_deref().is_none_or(Json::is_relaxed)
+    }
+
     /// Bytes that it holds.
     pub fn held_bytes(&self) -> usize {
         let plain = match &self.state {
@@ -92,6 +97,34 @@ impl Decoder {
         match left {
             usize::MAX => left,
             _ => left.saturating_sub(self.buf.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk::clock::Clock;
+
+    use super::*;
+    use crate::{Limits, Step};
+
+    /// `["t", 1, {}]`, whole and in JSON.
+    const MESSAGES: [&[u8]; 2] = [b"\x93\xa1t\x01\x80", b"[\"t\",1,{}]"];
+
+    #[test]
+    fn a_silent_connection_has_no_room_to_read_into() {
+        for message in MESSAGES {
+            let mut decoder = Decoder::new(Limits::default(), Clock::system());
+            assert!(decoder.is_relaxed());
+            let (first, rest) = message.split_at(2);
+            decoder.push(first);
+            assert!(matches!(decoder.poll(), Ok(Step::Read)));
+            decoder.space().extend_from_slice(rest);
+            while !matches!(decoder.poll(), Ok(Step::Read)) {}
+            decoder.space();
+            assert!(!decoder.is_relaxed());
+            decoder.relax();
+            assert!(decoder.is_relaxed());
         }
     }
 }
