@@ -28,6 +28,8 @@ const EARLY_ENDS_MAX: u32 = 2;
 /// What all servers have in common.
 #[derive(Debug)]
 pub(crate) struct Common {
+    /// The id of the output, for the log.
+    pub(crate) output: Arc<str>,
     pub(crate) dialer: Dialer,
     pub(crate) names: NameRules,
     pub(crate) rules: Rules,
@@ -267,7 +269,7 @@ impl Node {
                 self.report(change, "heartbeats are answered");
             }
             Err(trouble) => {
-                tracing::debug!(node = %self.spec.name, "no heartbeat: {}", trouble.failure.message);
+                tracing::debug!(output = %self.common.output, node = %self.spec.name, "no heartbeat: {}", trouble.failure.message);
             }
         }
     }
@@ -288,15 +290,15 @@ impl Node {
     }
 
     fn report(&self, change: Option<Change>, reason: &str) {
-        let node = &self.spec.name;
+        let (output, node) = (&self.common.output, &self.spec.name);
         match change {
             Some(Change::Up) => {
                 self.counters.up.set(1);
-                tracing::info!(%node, "takes part again: {reason}");
+                tracing::info!(%output, %node, "takes part again: {reason}");
             }
             Some(Change::Down) => {
                 self.counters.up.set(0);
-                tracing::warn!(%node, "left out: {reason}");
+                tracing::warn!(%output, %node, "left out: {reason}");
             }
             None => {}
         }

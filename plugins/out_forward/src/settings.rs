@@ -50,6 +50,7 @@ impl Config {
         }
         let keepalive_timeout = self.keepalive_timeout.map_or(FOR_EVER, |timeout| timeout.0);
         Ok(Common {
+            output: Arc::clone(&cx.id),
             dialer: Dialer {
                 connect_timeout: self.connect_timeout.0,
                 handshake_timeout: self.hard_timeout.0,

@@ -123,7 +123,7 @@ impl Discovery {
                     // The servers of before stay. The same is said once.
                     Err(error) => {
                         if complaint.as_ref() != Some(&error) {
-                            tracing::warn!("the servers stay as they are: {error}");
+                            tracing::warn!(output = %self.common.output, "the servers stay as they are: {error}");
                         }
                         *complaint = Some(error);
                     }
@@ -137,6 +137,7 @@ impl Discovery {
 
     /// Takes what the lookup `index` found. A server that was there before goes on as it is.
     fn update(&self, index: usize, servers: Vec<Server>, nodes: &Nodes) {
+        let output = &self.common.output;
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = found.get_mut(index) else {
             return;
@@ -146,7 +147,7 @@ impl Discovery {
             .partition(|(server, _)| servers.contains(server));
         // Before new ones are made: one of the same name shares its counters.
         for (_, node) in &gone {
-            tracing::info!(node = %node.spec.name, "is no longer one of the servers");
+            tracing::info!(%output, node = %node.spec.name, "is no longer one of the servers");
             node.retire();
         }
         for server in servers {
@@ -161,10 +162,10 @@ impl Discovery {
                 .map(|(_, node)| node)
                 .chain(&self.fixed);
             if others.any(|node| node.spec.name == spec.name) {
-                tracing::warn!(node = %spec.name, "there is a server of that name already; this one is passed over");
+                tracing::warn!(%output, node = %spec.name, "there is a server of that name already; this one is passed over");
                 continue;
             }
-            tracing::info!(node = %spec.name, "is one of the servers now");
+            tracing::info!(%output, node = %spec.name, "is one of the servers now");
             kept.push((server, Arc::new(Node::new(spec, Arc::clone(&self.common)))));
         }
         if let Some(place) = found.get_mut(index) {

@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use forward_protocol::handshake::{Terms, User};
 use hickory_resolver::proto::{
     op::{Message, MessageType, OpCode},
     rr::{Name, RData, Record, rdata::SRV},
 };
 use sdk::{
+    config::Secret,
     output::{Outcome, Output},
     plugin::BuildCx,
 };
@@ -19,7 +21,7 @@ use tokio::{net::UdpSocket, task::AbortHandle};
 
 use super::{
     down, eventually, numbered, output, run,
-    server::{Answers, Server},
+    server::{Answers, Script, Server},
     with_context, write,
 };
 use crate::build;
@@ -155,6 +157,64 @@ async fn srv_records_name_servers_and_standbys() {
     *names.records.lock().unwrap() = vec![record(1, &second)];
     arrives_at(&second, &output).await;
     running.stop();
+}
+
+/// What stands in the table of the discovery goes before what stands in `security`.
+#[tokio::test]
+async fn srv_records_come_with_a_key_and_a_user() {
+    let mut terms = Terms::open("server.example", Secret::new("the key of these servers"));
+    let alice = User {
+        username: "alice".to_owned(),
+        password: Secret::new("wonder"),
+    };
+    terms.users = Some([alice].into());
+    let mut script = Script::new(Answers::Right);
+    script.terms = Some(terms);
+    let server = Server::follow(script, 0);
+    let names = NameServer::start(vec![record(1, &server)]).await;
+    let with = |changes: Value| {
+        let mut lookup = json!({
+            "type": "srv",
+            "service": "fluentd",
+            "hostname": "logs.example",
+            "dns_server_host": names.address.to_string(),
+            "interval": "50ms",
+            "shared_key": "the key of these servers",
+            "username": "alice",
+            "password": "wonder",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            lookup[key] = value.clone();
+        }
+        let security = json!({ "self_hostname": "client.example", "shared_key": "of others" });
+        json!({ "service_discovery": [lookup], "security": security, "heartbeat_type": "none" })
+    };
+    for (changes, reason) in [
+        (json!({ "shared_key": null }), "shared_key mismatch"),
+        (json!({ "username": "bob" }), "username/password mismatch"),
+        (json!({ "password": "land" }), "username/password mismatch"),
+    ] {
+        let output = output(&[], &with(changes));
+        let running = run(&output);
+        assert_eq!(failure_of_a_server(&output).await, reason);
+        running.stop();
+    }
+    let output = output(&[], &with(json!({})));
+    let running = run(&output);
+    arrives_at(&server, &output).await;
+    running.stop();
+}
+
+/// Why the server that is found refuses the handshake.
+async fn failure_of_a_server(output: &Arc<dyn Output>) -> String {
+    for _ in 0..4_000 {
+        let failure = down(write(output, &[numbered(0)]).await);
+        if let Some((_, reason)) = failure.message.split_once("refused the handshake: \"") {
+            return reason.split('"').next().unwrap().to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("no server was found");
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Tests over loopback, with servers that follow a script.
 
+mod conformance;
 mod deliveries;
 mod discoveries;
 mod encoding;
 mod failures;
 mod handshakes;
+mod kernel;
 mod server;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 

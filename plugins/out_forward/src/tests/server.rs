@@ -56,6 +56,7 @@ struct Shared {
     got: Mutex<Vec<Message>>,
     wire: Mutex<Vec<u8>>,
     connections: AtomicUsize,
+    open: AtomicUsize,
 }
 
 impl Script {
@@ -94,6 +95,11 @@ impl Server {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
+    /// Connections that have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
     /// Every byte that came, past handshakes.
     pub(super) fn wire(&self) -> Vec<u8> {
         self.shared.wire.lock().unwrap().clone()
@@ -125,7 +131,12 @@ async fn accept(listener: TcpListener, script: Script, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::Relaxed);
-        connections.spawn(greet(stream, script.clone(), Arc::clone(&shared)));
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        let (script, shared) = (script.clone(), Arc::clone(&shared));
+        connections.spawn(async move {
+            greet(stream, script, Arc::clone(&shared)).await;
+            shared.open.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 }
 
