@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod buffer;
+pub mod cat;
 pub mod cli;
 pub mod config;
 pub mod output;

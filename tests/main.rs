@@ -11,6 +11,7 @@
     reason = "everything here is a test, and a test that fails may panic"
 )]
 
+mod cat;
 mod cli;
 mod delivery;
 mod elasticsearch;

@@ -1,5 +1,6 @@
 //! The command line: arguments, and one file per command.
 
+mod cat;
 mod check;
 mod health;
 mod plugins;
@@ -65,6 +66,8 @@ enum Command {
     Schema,
     /// Ask a probe of a running router
     Health(health::HealthArgs),
+    /// Send records from standard input to a router, as fluent-cat does, and wait until they are stored
+    Cat(Box<cat::CatArgs>),
 }
 
 /// Runs the command line.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &mut out),
         Command::Plugins(args) => plugins::run(&args, &mut out),
         Command::Schema => schema::run(&mut out),
+        Command::Cat(args) => cat::run(&args, &mut std::io::stderr()),
         Command::Health(args) => {
             let (code, text) = match health::run(&args) {
                 Ok(text) => (exit::OK, text),

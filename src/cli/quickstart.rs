@@ -28,8 +28,7 @@ pub(super) fn greet(name: &str) {
          \x20 send to   127.0.0.1:24224 (Fluentd forward protocol)\n\
          \x20 goes to   {to}\n\
          \x20 metrics   http://127.0.0.1:24231/metrics\n\
-         \x20 try it    pip install fluent-logger && python3 -c \"from fluent import sender; \
-         s = sender.FluentSender('app'); s.emit('hello', {{'message': 'it works'}}); s.close()\"\n\
+         \x20 try it    echo '{{\"message\":\"it works\"}}' | weir cat app.hello\n\
          \x20 stop      Ctrl-C\n",
         version = super::VERSION,
     );

@@ -8,10 +8,11 @@ use super::{
 use toml::{Table, Value};
 
 /// The rooms of `src/` from the top down, each with those it may import from.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     (
         "cli",
         &[
+            "cat",
             "admin",
             "runtime",
             "pipeline",
@@ -23,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "plugins",
         ],
     ),
+    ("cat", &[]),
     (
         "admin",
         &[

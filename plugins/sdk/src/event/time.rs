@@ -1,6 +1,9 @@
 //! The time of an event.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::msgpack::{Malformed, Token};
 
@@ -88,5 +91,39 @@ impl Time {
         } else {
             crate::msgpack::write::int(out, self.secs);
         }
+    }
+}
+
+/// A time as in RFC 3339, such as `2026-01-31T12:00:00.5+01:00`.
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at: jiff::Timestamp = text.parse().map_err(|_| {
+            format!("{text:?} is not a time; write it as in RFC 3339, such as 2026-01-31T12:00:00Z")
+        })?;
+        // Before 1970 the fraction counts backwards there.
+        let fraction = at.subsec_nanosecond();
+        Ok(Self {
+            secs: at.as_second() - i64::from(fraction < 0),
+            nanos: fraction.rem_euclid(1_000_000_000).unsigned_abs(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Time;
+
+    #[test]
+    fn text_is_read_as_in_rfc_3339() {
+        let read = |text: &str| {
+            let time: Result<Time, String> = text.parse();
+            time.map(|time| (time.secs, time.nanos))
+        };
+        assert_eq!(read("1970-01-01T01:00:01.5+01:00"), Ok((1, 500_000_000)));
+        assert_eq!(read("1969-12-31T23:59:59.25Z"), Ok((-1, 250_000_000)));
+        assert_eq!(read("1969-12-31T23:59:58Z"), Ok((-2, 0)));
+        assert!(read("yesterday").is_err_and(|said| said.contains("RFC 3339")));
     }
 }
