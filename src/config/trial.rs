@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sdk::{
     config::ConfigErrors,
-    plugin::{Build, BuildCx},
+    plugin::{Build, BuildCx, state_dir},
 };
 
 use super::{
@@ -25,6 +25,10 @@ fn complaints(head: &Head, data_dir: &Path) -> Vec<Diagnostic> {
     };
     let cx = BuildCx {
         data_dir: data_dir.to_owned(),
+        state_dir: head
+            .id_span
+            .is_some()
+            .then(|| state_dir(data_dir, &head.id)),
         ..BuildCx::detached(&head.id)
     };
     let params = head.params.clone();

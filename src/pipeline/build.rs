@@ -6,7 +6,7 @@ use sdk::{
     clock::Clock,
     config::ConfigErrors,
     metrics::Metrics,
-    plugin::{Build, BuildCx},
+    plugin::{Build, BuildCx, state_dir},
 };
 
 use super::{FilterNode, Label, Leniency, Pipeline, Store, Target, settings};
@@ -110,6 +110,7 @@ impl Parts {
             clock: self.clock.clone(),
             hostname: Arc::clone(&self.hostname),
             data_dir: self.data_dir.to_path_buf(),
+            state_dir: Some(state_dir(&self.data_dir, &plugin.id)),
         }
     }
 }

@@ -61,6 +61,17 @@ pub struct Config {
     /// as a whole, its connection is closed, and a tag that is no text is taken for its text.
     #[serde(default = "yes")]
     pub skip_invalid_event: bool,
+    /// Join the parts into which Docker cuts lines above 16 KiB, by their `partial_id`. Off as in Fluentd, where a
+    /// `concat` filter does it. The source then needs an `id`.
+    #[serde(default)]
+    pub join_partial_messages: bool,
+    /// How long a line waits for its next part. Then what is there goes on as larger parts. Docker waits up to a
+    /// minute before it tries again.
+    #[serde(default = "default_partial_timeout")]
+    pub partial_timeout: Interval,
+    /// The longest line that is joined. A longer one becomes several parts of about this size.
+    #[serde(default = "default_partial_size_limit")]
+    pub partial_size_limit: Size,
     /// What makes the ids of documents where an output writes some: `"buffer"`, the place of a record in the buffer,
     /// or `"origin"`, the sender's chunk id and the place in that chunk. With `"origin"` a message that is sent again
     /// adds nothing, even to another aggregator; but Fluent Bit gives equal chunks equal ids.
@@ -216,6 +227,14 @@ fn default_chunk_size_limit() -> Size {
 
 fn default_decompression_size_limit() -> Size {
     Size::mib(256)
+}
+
+fn default_partial_timeout() -> Interval {
+    Interval::secs(60)
+}
+
+fn default_partial_size_limit() -> Size {
+    Size::mib(4)
 }
 
 fn default_max_connections() -> usize {

@@ -341,6 +341,12 @@ impl<'a> Intake<'a> {
             Some(additions) => additions.add(batch),
             None => batch,
         };
+        if let Some(partial) = &self.source.partial {
+            for batch in partial.take(batch).await {
+                pin!(self.source.cx.emit.emit(batch)).await?;
+            }
+            return Ok(());
+        }
         Ok(pin!(self.source.cx.emit.emit(batch)).await?)
     }
 

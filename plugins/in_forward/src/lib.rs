@@ -11,6 +11,7 @@ mod heartbeat;
 mod intake;
 mod listener;
 mod names;
+mod partial;
 mod peer;
 mod reading;
 mod repeats;
@@ -53,7 +54,7 @@ struct Forward {
 
 fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Box<dyn Input>, ConfigErrors> {
     let config: Config = sdk::config::parse(params)?;
-    let settings = Settings::new(config, &cx.hostname)?;
+    let settings = Settings::new(config, &cx.hostname, cx.state_dir.as_deref())?;
     Ok(Box::new(Forward { settings }))
 }
 

@@ -14,6 +14,7 @@ use crate::{
     gate::Gate,
     heartbeat::Heartbeats,
     names::Names,
+    partial::Partial,
     peer::Peer,
     report::Report,
     settings::{Place, Settings},
@@ -68,12 +69,14 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         beside.spawn(Arc::clone(gate).keep_up(Arc::clone(&report)));
     }
     let capacity = Capacity::new(settings.max_connections);
+    let partial = Partial::begin(&settings, &cx, &report, &mut beside).await?;
     let source = Arc::new(Source {
         settings,
         cx,
         report,
         gate,
         names: Names::new(),
+        partial,
         tls,
     });
     let mut connections = JoinSet::new();
@@ -96,6 +99,9 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         reap(Some(ended), &source);
     }
     beside.shutdown().await;
+    if let Some(partial) = &source.partial {
+        partial.finish().await;
+    }
     Ok(())
 }
 

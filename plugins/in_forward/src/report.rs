@@ -128,6 +128,35 @@ impl Report {
         tracing::info!(source, "{text}");
     }
 
+    /// The journal of partial messages could not be written. Nothing of it is acknowledged.
+    pub(crate) fn partial_journal(&self, error: &dyn fmt::Display) {
+        let help = "Times that the journal of partial messages could not be written";
+        let labels = [("direction", "in")];
+        self.cx
+            .metrics
+            .counter("forward_partial_journal_failures", help, &labels)
+            .inc();
+        let text = format!("the journal of partial messages cannot be written: {error}");
+        self.warn("partial_journal", &"", &text);
+    }
+
+    /// What the journal of partial messages held at the start.
+    pub(crate) fn partial_found(&self, parts: usize, damaged_bytes: usize, torn_bytes: usize) {
+        if damaged_bytes > 0 {
+            let text = format!(
+                "{damaged_bytes} bytes of the journal of partial messages are damaged and were passed over; \
+                 parts.damaged is a copy"
+            );
+            self.warn("partial_damaged", &"", &text);
+        }
+        if parts > 0 || torn_bytes > 0 {
+            let text = format!(
+                "{parts} parts of lines wait for their rest; {torn_bytes} bytes that were never acknowledged were cut off"
+            );
+            self.info(&text);
+        }
+    }
+
     /// An acknowledgement was sent.
     pub(crate) fn ack(&self) {
         self.acks.inc();

@@ -2,7 +2,12 @@
 
 mod checks;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use forward_protocol::Limits;
 use sdk::{
@@ -10,7 +15,7 @@ use sdk::{
     event::Tag,
 };
 
-use crate::{Config, Identity, gate::Rules, tls::TlsSettings};
+use crate::{Config, Identity, gate::Rules, partial::PartialSettings, tls::TlsSettings};
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub(crate) struct Settings {
     tag: Option<Tag>,
     prefix: Option<String>,
     pub(crate) keys: Keys,
+    /// Set when parts of lines are joined.
+    pub(crate) partial: Option<PartialSettings>,
     pub(crate) skip_invalid_event: bool,
     /// Whether document ids are made from the sender's chunk id.
     pub(crate) identifies: bool,
@@ -68,11 +75,18 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Checks what the schema cannot. `hostname` is the name of this host.
-    pub(crate) fn new(config: Config, hostname: &str) -> Result<Self, ConfigErrors> {
+    ///
+    /// `state_dir` is where this source may keep state, when it may.
+    pub(crate) fn new(
+        config: Config,
+        hostname: &str,
+        state_dir: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let place = checks::place(&config, &mut errors);
         checks::amounts(&config, &mut errors);
         checks::keys(&config, &mut errors);
+        let partial = checks::partial(&config, state_dir, &mut errors);
         let tls = config
             .tls
             .as_ref()
@@ -98,6 +112,7 @@ impl Settings {
                 hostname: config.source_hostname_key,
                 metadata: config.metadata_key,
             },
+            partial,
             skip_invalid_event: config.skip_invalid_event,
             identifies: config.identity == Identity::Origin,
             duplicate_window: config.duplicate_window.map(|interval| interval.0),

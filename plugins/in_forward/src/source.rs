@@ -8,7 +8,7 @@ use sdk::input::{EmitError, InputCx};
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::{gate::Gate, names::Names, report::Report, settings::Settings};
+use crate::{gate::Gate, names::Names, partial::Partial, report::Report, settings::Settings};
 
 /// What connections of one source have in common.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Source {
     /// Set when senders have to prove themselves.
     pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) names: Names,
+    /// Set when parts of lines are joined.
+    pub(crate) partial: Option<Arc<Partial>>,
     /// Set when TLS is spoken; the latest that was read.
     pub(crate) tls: Option<watch::Receiver<Arc<ServerConfig>>>,
 }

@@ -3,10 +3,12 @@
 mod bad;
 mod conformance;
 mod flow;
-mod kit;
+pub(crate) mod kit;
+mod logbook;
 mod memory;
 mod parameters;
 mod places;
 mod records;
 mod security;
+mod sockets;
 mod tls;

@@ -1,6 +1,9 @@
 //! What a plugin says about itself: one constant descriptor.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     clock::Clock, config::ConfigErrors, filter::Filter, input::Input, metrics::Metrics,
@@ -107,6 +110,10 @@ pub struct BuildCx {
     pub hostname: Arc<str>,
     /// `[service] data_dir`.
     pub data_dir: PathBuf,
+    /// Where this component may keep what it has to know after a restart: `state/ID` below `data_dir`. It belongs to
+    /// this component alone, and nobody has made it. `None` when the table has no id: a derived one would change with
+    /// the file, so a parameter that needs the directory is then refused.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl BuildCx {
@@ -118,6 +125,12 @@ impl BuildCx {
             clock: Clock::system(),
             hostname: "localhost".into(),
             data_dir: PathBuf::from("data"),
+            state_dir: Some(state_dir(Path::new("data"), id)),
         }
     }
+}
+
+/// The directory in which the component with this id keeps its state.
+pub fn state_dir(data_dir: &Path, id: &str) -> PathBuf {
+    data_dir.join("state").join(id)
 }

@@ -2,11 +2,12 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
 use forward_protocol::handshake::User;
-use sdk::config::{ConfigError, ConfigErrors};
+use sdk::config::{ConfigError, ConfigErrors, Size};
 
 use tokio_rustls::rustls::crypto::ring::default_provider;
 
@@ -14,11 +15,14 @@ use super::Place;
 use crate::{
     Client, Config, Security, Tls, TlsVersion,
     gate::{Rule, Rules, Whence},
+    partial::PartialSettings,
     tls::TlsSettings,
 };
 
 /// How often the files of TLS are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A joined line has to find its place in a frame of a buffer.
+const PARTIAL_SIZE_MAX: Size = Size(16 << 20);
 /// Fluentd's port.
 const PORT: u16 = 24224;
 
@@ -101,6 +105,38 @@ pub(super) fn amounts(config: &Config, errors: &mut ConfigErrors) {
             );
         }
     }
+}
+
+/// What is to be done with the parts of lines.
+pub(super) fn partial(
+    config: &Config,
+    state_dir: Option<&Path>,
+    errors: &mut ConfigErrors,
+) -> Option<PartialSettings> {
+    if !config.join_partial_messages {
+        return None;
+    }
+    if config.partial_timeout.0.is_zero() {
+        let error = ConfigError::at("/partial_timeout", "a timeout of 0 joins nothing");
+        errors.push(error.help("write \"60s\", for example"));
+    }
+    if !(1..=PARTIAL_SIZE_MAX.0).contains(&config.partial_size_limit.0) {
+        let message = format!("the longest line has between 1 byte and {PARTIAL_SIZE_MAX}");
+        let error = ConfigError::at("/partial_size_limit", message);
+        errors.push(error.help("write \"4MiB\", for example"));
+    }
+    let Some(dir) = state_dir else {
+        let message =
+            "keeps parts that were acknowledged on disk, so the source needs an id of its own";
+        let error = ConfigError::at("/join_partial_messages", message);
+        errors.push(error.help("add a line such as id = \"docker\""));
+        return None;
+    };
+    Some(PartialSettings {
+        timeout: config.partial_timeout.0,
+        size_limit: config.partial_size_limit.as_usize(),
+        dir: dir.join("partial"),
+    })
 }
 
 /// The names of senders, as Fluentd checks them.

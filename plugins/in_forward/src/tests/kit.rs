@@ -23,19 +23,19 @@ use tokio::{
 use crate::{listener, settings::Settings};
 
 /// Everything here happens within this time, or fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An input on a free port.
-pub(super) struct Running {
-    pub(super) address: SocketAddr,
-    pub(super) metrics: Metrics,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Metrics,
     stopper: Stopper,
     task: JoinHandle<Result<(), RunError>>,
 }
 
 impl Running {
     /// Starts with these parameters beside `listen`.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         params: serde_json::Value,
         make_cx: impl FnOnce(Ready) -> InputCx,
     ) -> Self {
@@ -43,7 +43,7 @@ impl Running {
     }
 
     /// Starts with parameters and with settings that have none.
-    pub(super) async fn start_with(
+    pub(crate) async fn start_with(
         mut params: serde_json::Value,
         change: impl FnOnce(&mut Settings),
         make_cx: impl FnOnce(Ready) -> InputCx,
@@ -55,7 +55,7 @@ impl Running {
     }
 
     /// Starts where the parameters say, which is no address.
-    pub(super) async fn start_at(
+    pub(crate) async fn start_at(
         params: serde_json::Value,
         make_cx: impl FnOnce(Ready) -> InputCx,
     ) -> Self {
@@ -67,8 +67,12 @@ impl Running {
         change: impl FnOnce(&mut Settings),
         make_cx: impl FnOnce(Ready) -> InputCx,
     ) -> (Self, String) {
-        let mut settings =
-            Settings::new(serde_json::from_value(params).unwrap(), "weir.example").unwrap();
+        let mut settings = Settings::new(
+            serde_json::from_value(params).unwrap(),
+            "weir.example",
+            None,
+        )
+        .unwrap();
         change(&mut settings);
         let (tell, told) = oneshot::channel();
         let tell = std::sync::Mutex::new(Some(tell));
@@ -92,7 +96,7 @@ impl Running {
     }
 
     /// Starts with a collector.
-    pub(super) async fn collecting(params: serde_json::Value) -> (Self, Collector) {
+    pub(crate) async fn collecting(params: serde_json::Value) -> (Self, Collector) {
         let collector = Collector::default();
         (
             Self::start(params, |ready| collector.cx(ready)).await,
@@ -101,29 +105,29 @@ impl Running {
     }
 
     /// Starts with a keeper.
-    pub(super) async fn keeping(params: serde_json::Value) -> (Self, Keeper) {
+    pub(crate) async fn keeping(params: serde_json::Value) -> (Self, Keeper) {
         let keeper = Keeper::default();
         (Self::start(params, |ready| keeper.cx(ready)).await, keeper)
     }
 
     /// Gives the signal to stop.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopper.stop();
     }
 
     /// Whether it ended.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.task.is_finished()
     }
 
     /// Stops it and waits for its end.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop();
         within("the input ends", self.task).await.unwrap().unwrap();
     }
 
     /// The value of a series, 0 when it does not exist. `labels` as they are written.
-    pub(super) fn metric(&self, series: &str) -> i64 {
+    pub(crate) fn metric(&self, series: &str) -> i64 {
         let text = self.metrics.encode();
         let found = text
             .lines()
@@ -132,7 +136,7 @@ impl Running {
     }
 
     /// The count of undecodable input with this reason.
-    pub(super) fn invalid(&self, reason: &str) -> i64 {
+    pub(crate) fn invalid(&self, reason: &str) -> i64 {
         self.metric(&format!(
             "weir_invalid_records_total{{reason=\"{reason}\"}}"
         ))
@@ -140,14 +144,14 @@ impl Running {
 }
 
 /// A connection of a sender.
-pub(super) struct Client(pub(super) TcpStream);
+pub(crate) struct Client(pub(super) TcpStream);
 
 impl Client {
-    pub(super) async fn connect(running: &Running) -> Self {
+    pub(crate) async fn connect(running: &Running) -> Self {
         Self(TcpStream::connect(running.address).await.unwrap())
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         within("the input reads", self.0.write_all(bytes))
             .await
             .unwrap();
@@ -155,7 +159,7 @@ impl Client {
 
     /// Reads exactly these bytes.
     #[track_caller]
-    pub(super) fn expect(&mut self, bytes: Vec<u8>) -> impl Future<Output = ()> {
+    pub(crate) fn expect(&mut self, bytes: Vec<u8>) -> impl Future<Output = ()> {
         let place = std::panic::Location::caller();
         async move {
             let mut answer = vec![0; bytes.len()];
@@ -167,7 +171,7 @@ impl Client {
     }
 
     /// Closes its side, and reads until the other side closes.
-    pub(super) async fn finish(mut self) -> Vec<u8> {
+    pub(crate) async fn finish(mut self) -> Vec<u8> {
         self.0.shutdown().await.unwrap();
         let mut rest = Vec::new();
         within("the input closes", self.0.read_to_end(&mut rest))
@@ -177,7 +181,7 @@ impl Client {
     }
 
     /// The other side closes with FIN, after these bytes.
-    pub(super) async fn expect_fin(&mut self, bytes: &[u8]) {
+    pub(crate) async fn expect_fin(&mut self, bytes: &[u8]) {
         let mut rest = Vec::new();
         within("the input closes", self.0.read_to_end(&mut rest))
             .await
@@ -187,14 +191,14 @@ impl Client {
 }
 
 /// Waits for `future`, but not for ever.
-pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
 /// Waits until `found` has something.
-pub(super) async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     within(what, async {
         loop {
             if let Some(found) = found() {
@@ -206,7 +210,7 @@ pub(super) async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<
     .await
 }
 
-pub(super) fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .chars()
         .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
@@ -217,14 +221,14 @@ pub(super) fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-pub(super) fn encode(value: &Value) -> Vec<u8> {
+pub(crate) fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     rmpv::encode::write_value(&mut out, value).unwrap();
     out
 }
 
 /// Entries with the records `{"n": first}` and so on.
-pub(super) fn numbered(first: u64, count: u64) -> Vec<u8> {
+pub(crate) fn numbered(first: u64, count: u64) -> Vec<u8> {
     let entry = |n: u64| {
         encode(&Value::Array(vec![
             1_700_000_001.into(),
@@ -235,7 +239,7 @@ pub(super) fn numbered(first: u64, count: u64) -> Vec<u8> {
 }
 
 /// A packed message.
-pub(super) fn packed(tag: &str, blob: &[u8], chunk: Option<&str>) -> Vec<u8> {
+pub(crate) fn packed(tag: &str, blob: &[u8], chunk: Option<&str>) -> Vec<u8> {
     let option = chunk
         .map(|chunk| ("chunk".into(), chunk.into()))
         .into_iter()
@@ -248,12 +252,12 @@ pub(super) fn packed(tag: &str, blob: &[u8], chunk: Option<&str>) -> Vec<u8> {
 }
 
 /// The acknowledgement of a chunk.
-pub(super) fn ack(chunk: &str) -> Vec<u8> {
+pub(crate) fn ack(chunk: &str) -> Vec<u8> {
     encode(&Value::Map(vec![("ack".into(), chunk.into())]))
 }
 
 /// The numbers of the records of these batches.
-pub(super) fn numbers<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Vec<u64> {
+pub(crate) fn numbers<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Vec<u64> {
     let records = batches
         .into_iter()
         .flat_map(|batch| sdk::testing::records(&batch.events));

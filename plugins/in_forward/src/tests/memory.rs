@@ -199,20 +199,27 @@ async fn nothing_more_is_read_while_too_much_waits() {
 }
 
 /// Senders over pipes instead of sockets, so that time can be turned.
-struct Pipes {
-    source: Arc<Source>,
-    stopper: Stopper,
-    stop: Stop,
+pub(super) struct Pipes {
+    pub(super) source: Arc<Source>,
+    pub(super) stopper: Stopper,
+    pub(super) stop: Stop,
 }
 
 impl Pipes {
     fn new(budget: &Budget, collector: &Collector) -> Self {
-        let cx = InputCx {
+        Self::of(InputCx {
             budget: budget.clone(),
             ..collector.cx(Ready::new(|_| {}))
-        };
-        let settings =
-            Settings::new(serde_json::from_value(json!({})).unwrap(), "weir.example").unwrap();
+        })
+    }
+
+    pub(super) fn of(cx: InputCx) -> Self {
+        let settings = Settings::new(
+            serde_json::from_value(json!({})).unwrap(),
+            "weir.example",
+            None,
+        )
+        .unwrap();
         let (stopper, stop) = Stopper::new();
         Self {
             source: Arc::new(Source {
@@ -221,6 +228,7 @@ impl Pipes {
                 cx,
                 gate: None,
                 names: Names::new(),
+                partial: None,
                 tls: None,
             }),
             stopper,

@@ -27,7 +27,7 @@ fn build(params: Value) -> Result<Box<dyn Input>, Vec<String>> {
 
 fn address(params: Value) -> String {
     let config: Config = serde_json::from_value(params).unwrap();
-    match Settings::new(config, "weir.example").unwrap().place {
+    match Settings::new(config, "weir.example", None).unwrap().place {
         Place::Tcp(address) => address.to_string(),
         Place::Unix(path, _) => panic!("{}", path.display()),
     }

@@ -74,6 +74,7 @@ async fn a_unix_socket_speaks_the_whole_protocol() {
         crate::settings::Settings::new(
             serde_json::from_value(json!({ "path": path })).unwrap(),
             "h",
+            None,
         )
         .unwrap(),
         collector.cx(sdk::input::Ready::new(|_| panic!("the path is in use"))),
