@@ -145,6 +145,12 @@ fn size_is_limited_before_it_is_read_where_it_is_declared() {
         &[unhex("93da1000"), vec![b'x'; 0x1000]].concat(),
         too_large,
     );
+    // What is no message counts as one.
+    fails_within(
+        limits,
+        &[unhex("da1000"), vec![b'x'; 0x1000]].concat(),
+        too_large,
+    );
     let blob = |len: usize| packed(&vec![0xc0; len], "80");
     assert_eq!(decode(limits, [blob(1_000 - 9).as_slice()]).error, None);
     fails_within(limits, &blob(1_000 - 8), too_large);

@@ -200,6 +200,12 @@ async fn every_connection_has_its_own_nonce_so_that_a_digest_cannot_be_used_agai
         panic!("HELO came whole")
     };
     first.send(&ping).await;
+    // There it is good, name and digest behind it.
+    let mut answer = [0; 9 + 12 + 2 + 128];
+    within("PONG", first.0.read_exact(&mut answer))
+        .await
+        .unwrap();
+    assert_eq!(answer[..8], unhex("95a4504f4e47c3a0"));
     let mut second = Client::connect(&running).await;
     let mut other = vec![0; 65];
     within("HELO", second.0.read_exact(&mut other))

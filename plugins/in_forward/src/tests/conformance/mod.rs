@@ -6,6 +6,7 @@ mod framing;
 mod hostile;
 mod options;
 mod sessions;
+mod splits;
 mod vectors;
 
 use serde_json::Value;

@@ -57,6 +57,9 @@ async fn c20_records_of_every_kind_pass_byte_for_byte() {
     );
     let last_wins = sdk::testing::records(&batch.events).remove(1);
     assert_eq!(last_wins, json!({ "a": 2 }));
+    // What outputs of JSON write for bytes that are no text.
+    let not_text = sdk::testing::records(&batch.events).remove(5);
+    assert_eq!(not_text, json!({ "m": "\u{fffd}\u{fffd}" }));
     running.end().await;
 }
 

@@ -1,30 +1,29 @@
-//! The vectors of the decoder, over sockets: whole, byte by byte, and cut at every offset on one connection.
+//! The vectors of the decoder, over sockets: whole, and byte by byte.
 
 use std::collections::BTreeMap;
 
 use sdk::testing::Collector;
-use tokio::io::AsyncReadExt as _;
 
 use super::*;
 
 /// What a connection sends, and what must come of it.
 #[derive(Debug, Default, Clone)]
-struct Vector {
-    name: String,
-    bytes: Vec<u8>,
-    events: Vec<String>,
-    answer: Vec<u8>,
+pub(super) struct Vector {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) events: Vec<String>,
+    pub(super) answer: Vec<u8>,
     /// Reasons and counts of what is dropped.
     dropped: BTreeMap<String, i64>,
 }
 
 /// The time of receipt, as the vectors write it.
-const NOW: Time = Time {
+pub(super) const NOW: Time = Time {
     secs: 1_800_000_000,
     nanos: 5,
 };
 
-fn vectors() -> Vec<Vector> {
+pub(super) fn vectors() -> Vec<Vector> {
     let text = include_str!("../../../../forward_protocol/src/tests/vectors.txt");
     let (mut all, mut tag): (Vec<Vector>, _) = (Vec::new(), String::new());
     let lines = text.lines().skip_while(|line| !line.starts_with("# "));
@@ -113,31 +112,4 @@ async fn c31_every_vector_byte_by_byte() {
         assert_eq!(events(&collector), vector.events, "{}", vector.name);
         running.end().await;
     }
-}
-
-#[tokio::test]
-async fn c31_every_vector_cut_at_every_offset_on_one_connection() {
-    let (running, collector) = start().await;
-    let mut client = Client::connect(&running).await;
-    client.0.set_nodelay(true).unwrap();
-    let mut expected = Vec::new();
-    for vector in vectors() {
-        for at in 0..=vector.bytes.len() {
-            let (front, back) = vector.bytes.split_at(at);
-            client.send(front).await;
-            tokio::task::yield_now().await;
-            client.send(&[back, &unhex(STILL_THERE)].concat()).await;
-            let answer = [vector.answer.clone(), unhex(STILL_THERE_ACK)].concat();
-            let mut found = vec![0; answer.len()];
-            within("the answers", client.0.read_exact(&mut found))
-                .await
-                .unwrap();
-            assert_eq!(found, answer, "{}, cut at {at}", vector.name);
-            expected.extend(vector.events.iter().cloned());
-        }
-    }
-    assert!(expected.len() > 1_000);
-    assert_eq!(events(&collector), expected);
-    drop(client);
-    running.end().await;
 }
