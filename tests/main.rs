@@ -18,6 +18,7 @@ mod elasticsearch;
 mod harness;
 mod hostile;
 mod manuals;
+mod peers;
 mod probes;
 mod recovery;
 mod relay;

@@ -18,7 +18,7 @@ use crate::harness::{Sender, Weir, eventually, forward, free_port, holds, weir::
 
 const KILLS: usize = 10;
 /// Records of one message.
-const BATCH: u64 = 25;
+pub(crate) const BATCH: u64 = 25;
 /// Records that arrive between two kills, at least.
 const BETWEEN: usize = 500;
 
@@ -32,15 +32,15 @@ listen = "127.0.0.1:0"
 
 /// What stands in the tables of both sides beyond the plain.
 #[derive(Default)]
-struct Extra {
-    source: String,
-    matches: String,
-    server: String,
+pub(crate) struct Extra {
+    pub(crate) source: String,
+    pub(crate) matches: String,
+    pub(crate) server: String,
 }
 
 impl Extra {
     /// TLS and a shared key, with the certificates of `certs`.
-    fn secured(certs: &Path) -> Self {
+    pub(crate) fn secured(certs: &Path) -> Self {
         let certs = certs.display();
         Self {
             source: format!(
@@ -77,7 +77,7 @@ password = "a password"
 }
 
 /// A router that takes records at `port` and writes them into files.
-fn receiver(port: u16, extra: &Extra) -> Home {
+pub(crate) fn receiver(port: u16, extra: &Extra) -> Home {
     let source = &extra.source;
     Home::new(&format!(
         r#"{SERVICE}
@@ -98,7 +98,7 @@ flush_interval = "0s"
 }
 
 /// A router that hands on to the one at `port`.
-fn relay(port: u16, extra: &Extra) -> Home {
+pub(crate) fn relay(port: u16, extra: &Extra) -> Home {
     let Extra {
         matches, server, ..
     } = extra;
@@ -127,14 +127,14 @@ retry_max_interval = "200ms"
 }
 
 /// A sender that goes on until it is told to end, and knows what was acknowledged.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     acked: Arc<Mutex<HashSet<u64>>>,
     task: thread::JoinHandle<()>,
 }
 
 impl Load {
-    fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr) -> Self {
         let (stop, acked) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (ends, set): (_, Arc<Mutex<HashSet<u64>>>) = (Arc::clone(&stop), Arc::clone(&acked));
         let task = thread::spawn(move || {
@@ -152,7 +152,7 @@ impl Load {
         Self { stop, acked, task }
     }
 
-    fn finish(self) -> HashSet<u64> {
+    pub(crate) fn finish(self) -> HashSet<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.join().expect("the sender ends well");
         let acked = self.acked.lock().expect("the set");
@@ -160,7 +160,8 @@ impl Load {
     }
 }
 
-fn numbers(home: &Home) -> HashMap<u64, u32> {
+/// How often each number is in the files of `home`.
+pub(crate) fn numbers(home: &Home) -> HashMap<u64, u32> {
     let mut seen = HashMap::new();
     for record in home.records("out") {
         *seen
@@ -206,19 +207,16 @@ fn story(extra: &Extra) {
     assert!(relay.stop().success() && receiver.stop().success());
 }
 
-fn certs() -> std::path::PathBuf {
+pub(crate) fn certs() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/out_forward/src/tests/tls")
 }
 
-/// Sends some records through two routers and compares what comes out with what went in.
-fn exact(extra: &Extra) {
-    let port = free_port();
-    let (back, front) = (receiver(port, extra), relay(port, extra));
-    let (receiver, relay) = (back.start(), front.start());
+/// Sends a thousand records to `address`; returns what a file should have of each, in order.
+pub(crate) fn send_thousand(address: SocketAddr) -> Vec<Value> {
     let sent: Vec<Value> = (0..1_000)
         .map(|n| json!({ "n": n, "text": "\u{e9}\u{1f30a}\n\"", "nested": { "list": [1, -2.5, null, true] } }))
         .collect();
-    let mut sender = Sender::connect(relay.listens("in"));
+    let mut sender = Sender::connect(address);
     for (index, records) in sent.chunks(10).enumerate() {
         let entries: Vec<u8> = records
             .iter()
@@ -232,30 +230,40 @@ fn exact(extra: &Extra) {
             sender.expect_ack(chunk);
         }
     }
-    let expected: Vec<Value> = sent
-        .into_iter()
+    sent.into_iter()
         .map(|record| {
             let mut line = json!({ "time": "2025-11-24T16:00:00.000000007Z", "tag": "exact.app" });
             let fields = line.as_object_mut().expect("an object");
             fields.extend(record.as_object().expect("an object").clone());
             line
         })
-        .collect();
-    let sorted = || {
-        let mut records = back.records("out");
-        records.sort_by_key(|record| record["n"].as_u64());
-        records
-    };
-    holds("all arrive", 30, &expected.len(), || sorted().len());
-    let arrived = sorted();
-    for (arrived, expected) in arrived.iter().zip(&expected) {
+        .collect()
+}
+
+/// Waits until `home` has as many records in `out` as expected, and compares them.
+pub(crate) fn arrive_exactly(home: &Home, expected: &[Value]) {
+    holds("all arrive", 30, &expected.len(), || {
+        home.records("out").len()
+    });
+    let mut arrived = home.records("out");
+    arrived.sort_by_key(|record| record["n"].as_u64());
+    for (arrived, expected) in arrived.iter().zip(expected) {
         assert_eq!(arrived, expected);
     }
+}
+
+/// Sends some records through two routers and compares what comes out with what went in.
+fn exact(extra: &Extra) {
+    let port = free_port();
+    let (back, front) = (receiver(port, extra), relay(port, extra));
+    let (receiver, relay) = (back.start(), front.start());
+    let expected = send_thousand(relay.listens("in"));
+    arrive_exactly(&back, &expected);
     quiet(relay);
     quiet(receiver);
 }
 
-fn quiet(weir: Weir) {
+pub(crate) fn quiet(weir: Weir) {
     weir.settles(30);
     assert!(weir.stop().success());
 }

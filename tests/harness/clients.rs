@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 }
 
 /// An installed program; a missing one fails the test.
-fn installed(path: &str) -> PathBuf {
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = root().join("target/clients").join(path);
     assert!(
         path.exists(),
@@ -34,10 +34,8 @@ fn installed(path: &str) -> PathBuf {
 
 /// The Python logger. It cannot ask for acknowledgements.
 pub(crate) fn python(port: u16, tag: &str, records: &str, count: u64) -> Client {
-    let mut command = Command::new(installed("python/bin/python"));
-    command.arg(root().join("tests/clients/python/send.py"));
     start(
-        command,
+        program("python"),
         port,
         tag,
         &["--records", records, "--count", &count.to_string()],
@@ -46,24 +44,86 @@ pub(crate) fn python(port: u16, tag: &str, records: &str, count: u64) -> Client 
 
 /// The Go logger, asking for acknowledgements: each record is a message of its own.
 pub(crate) fn go(port: u16, tag: &str, count: u64) -> Client {
-    let command = Command::new(installed("go/send"));
     start(
-        command,
+        program("go"),
         port,
         tag,
         &["--ack", "--patience", "240", "--count", &count.to_string()],
     )
 }
 
-/// One of the Node loggers, `fluent-logger` or `@fluent-org/logger`.
-pub(crate) fn node(name: &str, port: u16, tag: &str, count: u64, more: &[&str]) -> Client {
+/// The key, the user and the password that the senders use where they are asked to.
+pub(crate) const KEY: &str = "a key of some length 0123";
+pub(crate) const USER: &str = "sender";
+pub(crate) const PASSWORD: &str = "a password";
+
+/// What a logger is asked for besides sending. Each can do some of it; `tests/clients/README.md` says which.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// The event mode, or the one that the program begins with.
+    pub(crate) mode: Option<&'a str>,
+    pub(crate) acks: bool,
+    pub(crate) tls: bool,
+    /// Shared key, user and password.
+    pub(crate) key: bool,
+}
+
+/// The folder of the certificates: `server.pem` is for `localhost` and signed by `authority.pem`.
+pub(crate) fn certificates() -> PathBuf {
+    root().join("plugins/out_forward/src/tests/tls")
+}
+
+/// Any of the loggers, by its name.
+pub(crate) fn logger(name: &str, port: u16, tag: &str, count: u64, asked: Asked<'_>) -> Client {
+    let (count, authority) = (count.to_string(), certificates().join("authority.pem"));
+    let mut command = program(name);
+    command.args(["--count", &count]);
+    if let Some(mode) = asked.mode {
+        command.args(["--mode", mode]);
+    }
+    if asked.acks {
+        command.arg("--ack");
+    }
+    if asked.tls {
+        command.args(["--host", "localhost", "--tls", "--ca"]);
+        command.arg(authority);
+    }
+    if asked.key {
+        command.args(["--shared-key", KEY, "--user", USER, "--password", PASSWORD]);
+    }
+    start(command, port, tag, &[])
+}
+
+/// The command that starts a logger.
+fn program(name: &str) -> Command {
+    match name {
+        "python" => {
+            let mut command = Command::new(installed("python/bin/python"));
+            command.arg(root().join("tests/clients/python/send.py"));
+            command
+        }
+        "go" => Command::new(installed("go/send")),
+        "fluency" => {
+            let classes = [installed("java/classes"), installed("java/lib").join("*")];
+            let path = std::env::join_paths(classes).expect("a path without a colon");
+            let mut command = Command::new("java");
+            command.arg("-cp").arg(path).arg("Send");
+            command
+        }
+        _ => {
+            let mut command = node("send.js");
+            command.args(["--client", name]);
+            command
+        }
+    }
+}
+
+/// One of the programs for Node.
+pub(crate) fn node(program: &str) -> Command {
     installed("node/node_modules");
     let mut command = Command::new("node");
+    command.arg(root().join("tests/clients/node").join(program));
     command
-        .arg(root().join("tests/clients/node/send.js"))
-        .args(["--client", name])
-        .args(more);
-    start(command, port, tag, &["--count", &count.to_string()])
 }
 
 fn start(mut command: Command, port: u16, tag: &str, args: &[&str]) -> Client {

@@ -1,4 +1,4 @@
-//! `cargo xtask clients`: the real fluent loggers that the tests send with, in pinned versions.
+//! `cargo xtask clients`: the real fluent loggers that the tests send with, in pinned versions, and the Docker engine.
 //!
 //! The programs around them are in `tests/clients`; its README says how they are called.
 
@@ -8,6 +8,12 @@ use std::{fs, path::Path, process::Command};
 
 /// What pins the versions of the Node loggers.
 const NODE_FILES: [&str; 2] = ["package.json", "package-lock.json"];
+/// A Maven plugin that copies the dependencies of a project.
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
+/// The engine in the version of the system's Debian, and a program that runs in a container without anything else.
+const DOCKER: [&str; 4] = ["docker.io", "containerd", "runc", "busybox-static"];
+/// Libraries that the programs of `DOCKER` load.
+const DOCKER_LIBRARIES: [&str; 3] = ["libdevmapper1.02.1", "libsystemd0", "libseccomp2"];
 
 /// Runs the command.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -26,7 +32,11 @@ pub(crate) fn ensure() -> Result<()> {
     python::ensure(&target.join("python"), &requirements).context("the Python logger")?;
     node(&sources.join("node"), &target.join("node")).context("the Node loggers")?;
     go(&sources.join("go"), &target.join("go")).context("the Go logger")?;
-    println!("the loggers for Python, Node and Go are in target/clients");
+    java(&sources.join("java"), &target.join("java")).context("the Java logger")?;
+    docker(&target.join("docker")).context("the Docker engine")?;
+    println!(
+        "the loggers for Python, Node, Go and Java, and the Docker engine, are in target/clients"
+    );
     Ok(())
 }
 
@@ -57,4 +67,37 @@ fn go(sources: &Path, target: &Path) -> Result<()> {
     build.args(["build", "-mod=readonly", "-o"]);
     build.arg(target.join("send")).arg(".");
     process::run(build.current_dir(sources))
+}
+
+/// Copies what the project file names, and compiles the sender against it.
+fn java(sources: &Path, target: &Path) -> Result<()> {
+    packages::ensure_program("mvn", "maven")?;
+    packages::ensure_program("javac", "openjdk-17-jdk-headless")?;
+    let (project, sender) = (sources.join("pom.xml"), sources.join("Send.java"));
+    let read =
+        |path: &Path| fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
+    let made_from = read(&project)? + &read(&sender)?;
+    stamp::ensure(target, &made_from, || {
+        let libraries = target.join("lib");
+        // Those of an older version would be found first, or last.
+        if libraries.exists() {
+            fs::remove_dir_all(&libraries)?;
+        }
+        let mut copy = Command::new("mvn");
+        copy.args(["-q", "-B", COPY, "-f"]).arg(&project);
+        copy.arg(format!("-DoutputDirectory={}", libraries.display()));
+        process::quiet(&mut copy)?;
+        let mut compile = Command::new("javac");
+        compile.arg("-cp").arg(libraries.join("*"));
+        compile.arg("-d").arg(target.join("classes"));
+        process::run(compile.arg(&sender))
+    })
+}
+
+/// Unpacks the engine. An engine that is installed would start at once, and change the network of the machine.
+fn docker(target: &Path) -> Result<()> {
+    packages::ensure(&DOCKER_LIBRARIES)?;
+    stamp::ensure(target, &DOCKER.join(" "), || {
+        packages::unpack(&DOCKER, target)
+    })
 }

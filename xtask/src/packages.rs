@@ -2,7 +2,11 @@
 
 use crate::process;
 use anyhow::{Context as _, Result, bail};
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// Makes sure that these Debian packages are installed.
 pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
@@ -25,6 +29,32 @@ pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
     // The lists of a fresh machine are empty or old, so they are fetched first.
     process::run(apt()?.args(["update", "--quiet"]))?;
     process::run(apt()?.args(install).args(&missing)).context("install the system packages")
+}
+
+/// Unpacks these Debian packages below `folder`, without installing them: nothing is configured, nothing is started.
+pub(crate) fn unpack(packages: &[&str], folder: &Path) -> Result<()> {
+    println!("apt: unpacking {}", packages.join(" "));
+    let archives = folder.join("archives");
+    fs::create_dir_all(&archives).with_context(|| format!("make {}", archives.display()))?;
+    // Whoever calls this may write here, which is not so for the account that apt would change to.
+    let fetch = || {
+        let mut command = Command::new("apt-get");
+        command.args(["download", "--quiet", "--option", "APT::Sandbox::User=root"]);
+        process::quiet(command.args(packages).current_dir(&archives))
+    };
+    if fetch().is_err() {
+        process::run(apt()?.args(["update", "--quiet"]))?;
+        fetch().context("download Debian packages")?;
+    }
+    for archive in fs::read_dir(&archives)? {
+        let mut command = Command::new("dpkg-deb");
+        command
+            .arg("--extract")
+            .arg(archive?.path())
+            .arg(folder.join("root"));
+        process::run(&mut command)?;
+    }
+    fs::remove_dir_all(&archives).with_context(|| format!("remove {}", archives.display()))
 }
 
 /// Makes sure that a program can be started; `package` is the Debian package that brings it. One that was installed

@@ -16,7 +16,14 @@ exports.open = (installed, options) => {
   const { FluentClient } = installed("@fluent-org/logger");
   const client = new FluentClient(options.tag, {
     eventMode: exports.MODES[options.mode],
-    socket: { host: options.host, port: options.port, reconnect: { delay: RETRY_MS, maxDelay: RETRY_MS } },
+    socket: {
+      host: options.host,
+      port: options.port,
+      // Node wants the name that the certificate must have apart from where to connect.
+      tls: options.tls && { ...options.tls, servername: options.host },
+      reconnect: { delay: RETRY_MS, maxDelay: RETRY_MS },
+    },
+    security: options.security,
     ack: options.ack ? { ackTimeout: ACK_TIMEOUT_MS } : undefined,
     eventRetry: { attempts: Infinity, delay: RETRY_MS, maxDelay: RETRY_MS },
     milliseconds: true,

@@ -22,7 +22,7 @@ async function main() {
   const client = CLIENTS[options.client];
   if (!client) throw new Error(`--client is one of ${Object.keys(CLIENTS).join(", ")}`);
   if (!client.MODES[options.mode]) throw new Error(`${options.client} knows --mode ${Object.keys(client.MODES).join(", ")}`);
-  const logger = client.open(installed, options);
+  const logger = client.open(installed, { ...options, tls: tls(options), security: security(options) });
   const records = list(options);
   let [next, acked] = [0, 0];
   // Each worker settles one record after the other; together they keep the logger's queue filled.
@@ -41,6 +41,16 @@ async function main() {
   await logger.close();
   // A logger may still be connecting again after it was closed.
   process.stdout.write(`sent ${records.length} acked ${acked}\n`, () => process.exit(0));
+}
+
+// What Node's TLS is told, or nothing.
+function tls({ tls, ca }) {
+  return tls ? { ca: fs.readFileSync(ca) } : undefined;
+}
+
+// What both loggers want for the handshake, or nothing.
+function security({ "shared-key": sharedKey, user, password }) {
+  return sharedKey && { clientHostname: "sender", sharedKey, username: user, password };
 }
 
 // Records with their ids.
@@ -68,12 +78,18 @@ function parse() {
       records: text("ids"),
       mode: text("message"),
       ack: { type: "boolean", default: false },
+      tls: { type: "boolean", default: false },
+      ca: text(),
+      "shared-key": text(),
+      user: text(""),
+      password: text(""),
       patience: text("60"),
     },
   });
   for (const name of ["client", "port", "tag"]) {
     if (values[name] === undefined) throw new Error(`--${name} is missing`);
   }
+  if (values.tls && !values.ca) throw new Error("--tls needs --ca");
   const numbers = ["port", "count", "first", "patience"].map((name) => [name, Number(values[name])]);
   return { ...values, ...Object.fromEntries(numbers) };
 }
