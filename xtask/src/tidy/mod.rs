@@ -9,6 +9,7 @@ mod contract;
 mod lock;
 mod names;
 mod paper;
+mod proofs;
 mod source;
 
 use crate::tree::{self, Tree};
@@ -96,6 +97,8 @@ const RULES: &[Rule] = &[
     paper::decisions,
     paper::paths,
     paper::machine,
+    proofs::named,
+    proofs::cases,
 ];
 
 /// Everything that departs from a rule, sorted by place.

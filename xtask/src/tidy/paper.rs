@@ -84,7 +84,11 @@ pub(super) fn paths(repository: &Repository) -> Vec<Finding> {
 }
 
 /// What stands between each pair of `open` and `close`.
-fn between<'a>(line: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn between<'a>(
+    line: &'a str,
+    open: &'a str,
+    close: &'a str,
+) -> impl Iterator<Item = &'a str> {
     let mut rest = line;
     std::iter::from_fn(move || {
         let (_, behind) = rest.split_once(open)?;
