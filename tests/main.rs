@@ -13,6 +13,7 @@
 
 mod cat;
 mod cli;
+mod connections;
 mod delivery;
 mod elasticsearch;
 mod harness;

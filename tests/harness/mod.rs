@@ -1,6 +1,7 @@
 //! What the black-box tests share: the started router, senders, destinations, and waiting with a deadline.
 
 pub(crate) mod clients;
+pub(crate) mod crowd;
 pub(crate) mod docker;
 pub(crate) mod forward;
 pub(crate) mod http;

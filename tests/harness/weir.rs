@@ -8,6 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -21,6 +22,9 @@ use super::{
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_weir");
+
+/// Unit of the times in `/proc/PID/stat`, in milliseconds (100 ticks a second on Linux).
+const TICK_MS: u64 = 10;
 
 /// A configuration in a folder of its own, which is also where the router runs and keeps its data.
 pub(crate) struct Home(TempDir);
@@ -190,6 +194,27 @@ impl Weir {
             .nth(1)
             .and_then(|number| number.parse().ok())
             .expect("a number")
+    }
+
+    /// CPU time so far, user and system, all threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
+        let (_, fields) = stat.rsplit_once(')').expect("the name of the program");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|n| n.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * TICK_MS)
+    }
+
+    /// Open descriptors: of sockets, and of all kinds.
+    pub(crate) fn descriptors(&self) -> (usize, usize) {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("/proc");
+        // One that is closed meanwhile has no target any more.
+        let targets: Vec<_> = entries
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .collect();
+        let is_socket = |path: &&PathBuf| path.to_string_lossy().starts_with("socket:");
+        (targets.iter().filter(is_socket).count(), targets.len())
     }
 
     /// Sends a signal by name, such as `TERM`.

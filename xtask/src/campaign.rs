@@ -4,6 +4,7 @@
 //! [`Line`] for each thing that it tried. Its seed is printed first, so that a run can be repeated; a finding makes the
 //! exit code that of a failure, and stays in what is recorded.
 
+mod connections;
 mod line;
 mod order;
 mod record;
@@ -25,12 +26,20 @@ struct Campaign {
 }
 
 /// THE list of campaigns, in the order in which they are printed.
-const CAMPAIGNS: &[Campaign] = &[Campaign {
-    name: "fuzz",
-    about: "each fuzz target, ten million executions",
-    options: fuzz::OPTIONS,
-    run: fuzz::campaign,
-}];
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "fuzz",
+        about: "each fuzz target, ten million executions",
+        options: fuzz::OPTIONS,
+        run: fuzz::campaign,
+    },
+    Campaign {
+        name: "connections",
+        about: "10,000 idle beside 1,000 busy, 5,000 slow, a million that come and go",
+        options: &[],
+        run: connections::campaign,
+    },
+];
 
 /// Runs the command.
 pub(crate) fn run(args: &[String]) -> Result<()> {
