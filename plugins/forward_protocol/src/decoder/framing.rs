@@ -94,6 +94,9 @@ impl Decoder {
         }
         match behind {
             Behind::Root => {
+                // In one piece it is as large as in many.
+                self.check_taken()?;
+                self.frame = Frame::default();
                 self.state = State::Root;
                 return Ok(Flow::Out(Step::Stray));
             }
@@ -200,12 +203,18 @@ impl Decoder {
         State::End
     }
 
-    /// A message ended.
-    pub(super) fn end(&mut self) -> Result<Flow, ProtocolError> {
+    /// What was taken of the message at hand is within the limit.
+    fn check_taken(&self) -> Result<(), ProtocolError> {
         let limit_bytes = self.limits.message_bytes;
         if self.frame.wire_bytes > limit_bytes {
             return Err(ProtocolError::TooLarge { limit_bytes });
         }
+        Ok(())
+    }
+
+    /// A message ended.
+    pub(super) fn end(&mut self) -> Result<Flow, ProtocolError> {
+        self.check_taken()?;
         match (self.frame.codec, self.frame.options.compressed) {
             (Some(Codec::Plain), Claim::Method(_)) => return Err(ProtocolError::NotCompressed),
             (Some(_), Claim::Unknown) => return Err(ProtocolError::UnknownCompression),

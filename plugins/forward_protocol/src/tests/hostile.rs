@@ -161,6 +161,22 @@ fn size_is_limited_before_it_is_read_where_it_is_declared() {
     );
 }
 
+/// What was passed over once counted against the message behind it, when that came in pieces.
+#[test]
+fn a_message_behind_a_large_stray_has_the_whole_limit() {
+    let limits = Limits {
+        message_bytes: 1_000,
+        ..Limits::default()
+    };
+    let stray = [unhex("da03e0"), vec![b'x'; 0x3e0]].concat();
+    let bytes = [stray, unhex("dd00000002a17490")].concat();
+    for size in [1, bytes.len()] {
+        let outcome = decode(limits, bytes.chunks(size));
+        assert_eq!((outcome.error, outcome.strays), (None, 1), "{size}");
+        assert_eq!(outcome.seen.len(), 1, "{size}");
+    }
+}
+
 #[test]
 fn compression_must_be_what_the_option_says() {
     let entry = unhex("92ce6553f10181a16d01");
