@@ -83,7 +83,7 @@ fn search(targets: &[&'static str], end: End, seed: u64, processes: u64) -> Resu
         "no process, no search: --processes 1 or more"
     );
     let root = tree::root()?;
-    let folder = build::build(&root)?;
+    let folder = build::build(&root, targets)?;
     let mut lines = Vec::new();
     for target in targets {
         let start = Instant::now();

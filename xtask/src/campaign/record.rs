@@ -64,7 +64,10 @@ fn row(circumstances: &Circumstances, line: &Line) -> String {
     } = circumstances;
     let verdict = match &line.failure {
         None => "ok".to_owned(),
-        Some(failure) => format!("FAILED: {}", failure.replace('\n', " ").replace('|', "\\|")),
+        Some(failure) => {
+            let first = failure.lines().next().unwrap_or_default();
+            format!("FAILED: {}", first.replace('|', "\\|"))
+        }
     };
     format!(
         "| {date} | {commit} | {kernel} | `{command}` | {} | {} | {verdict} |",
@@ -87,7 +90,7 @@ mod tests {
         };
         let lines = [
             Line::new("packed").with("runs", 3),
-            Line::new("b").failed("x | y"),
+            Line::new("b").failed("x | y\nmore"),
         ];
         let page = format!("# R\n\n| date |\n| old |\n{END}\nbehind\n");
         let expected = format!(

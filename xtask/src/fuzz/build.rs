@@ -17,15 +17,18 @@ const FLAGS: &str = "-Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Cllvm-args=-simplifycfg-branch-fold-threshold=0";
 
-/// Builds every target. Returns the folder of the programs.
-pub(super) fn build(root: &Path) -> Result<PathBuf> {
+/// Builds the targets. Returns the folder of the programs.
+pub(super) fn build(root: &Path, targets: &[&str]) -> Result<PathBuf> {
     let version = process::output(Command::new("rustc").arg("-vV").current_dir(root))?;
     let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .context("read the answer of rustc -vV")?;
     let mut command = process::cargo();
-    command.args(["build", "--quiet", "--package", "fuzz", "--bins"]);
+    command.args(["build", "--quiet", "--package", "fuzz"]);
+    for target in targets {
+        command.args(["--bin", target]);
+    }
     command.args(["--features", "engine", "--profile", "fuzz"]);
     // A target that is named keeps the flags away from build scripts; a folder of its own keeps what else is built.
     command.args(["--target", host, "--target-dir", "target/fuzz"]);

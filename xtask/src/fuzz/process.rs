@@ -20,6 +20,8 @@ const LINES_SHOWN: usize = 40;
 /// A search that runs.
 pub(super) struct Process {
     child: Child,
+    /// Its folder below the root of the repository.
+    name: String,
     log: PathBuf,
 }
 
@@ -43,7 +45,8 @@ impl Process {
         end: End,
         seed: u64,
     ) -> Result<Self> {
-        let work = root.join(format!("target/fuzz/searches/{target}-{seed}"));
+        let name = format!("target/fuzz/searches/{target}-{seed}");
+        let work = root.join(&name);
         if work.exists() {
             fs::remove_dir_all(&work).with_context(|| format!("empty {}", work.display()))?;
         }
@@ -67,13 +70,15 @@ impl Process {
             .args(["-reload=0", "-print_final_stats=1"])
             .arg(&corpus)
             .arg(root.join("fuzz/corpus").join(target))
+            // What the engine does around the panic says nothing.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said);
         let child = command
             .spawn()
             .with_context(|| format!("start the fuzz target {target}"))?;
-        Ok(Self { child, log })
+        Ok(Self { child, name, log })
     }
 
     /// Waits for its end.
@@ -82,15 +87,18 @@ impl Process {
         let said = fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
         let mut found = read(&String::from_utf8_lossy(&said));
         if !status.success() {
-            let shown = String::from_utf8_lossy(&said);
-            let lines: Vec<&str> = shown.lines().collect();
-            let last = lines
-                .get(lines.len().saturating_sub(LINES_SHOWN)..)
-                .unwrap_or_default();
-            found.failure = Some(format!("ended with {status}:\n{}", last.join("\n")));
+            let shown = finding(&String::from_utf8_lossy(&said));
+            found.failure = Some(format!("ended with {status}, see {}:\n{shown}", self.name));
         }
         Ok(found)
     }
+}
+
+/// What a log says about its finding: from the panic on, or from the error of libFuzzer, if there was none.
+fn finding(log: &str) -> String {
+    let begins = |line: &str| line.contains("panicked at ") || line.contains("ERROR: libFuzzer");
+    let lines = log.lines().skip_while(|line| !begins(line));
+    lines.take(LINES_SHOWN).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads the log of libFuzzer.
@@ -128,6 +136,10 @@ mod tests {
             failure: None,
         };
         assert_eq!(read(log), expected);
+        assert_eq!(
+            finding("#2 x\n==1== ERROR: libFuzzer: timeout\nunit"),
+            "==1== ERROR: libFuzzer: timeout\nunit"
+        );
         assert_eq!(read("==1== ERROR").closing, "it did not come to its end");
     }
 }
