@@ -3,10 +3,14 @@
 use std::{io::IsTerminal as _, sync::LazyLock, time::Instant};
 
 use tracing_subscriber::{
-    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, field::MakeExt as _, fmt::format::debug_fn, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
-use super::limit::{LeftOut, RateLimit};
+use super::{
+    escape,
+    limit::{LeftOut, RateLimit},
+};
 
 static LIMIT: LazyLock<RateLimit> = LazyLock::new(RateLimit::default);
 
@@ -43,6 +47,7 @@ pub fn start(style: Style, level: &str) {
     let started = match style {
         Style::Text => {
             let ansi = std::io::stderr().is_terminal();
+            let lines = lines.fmt_fields(debug_fn(escape::field).delimited(" "));
             registry
                 .with(lines.with_ansi(ansi).with_filter(limit))
                 .try_init()

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "defects")]
 pub mod defects;
+mod escape;
 pub mod ledger;
 mod limit;
 pub mod log;
