@@ -13,7 +13,7 @@ const MEMORY_MIN_BYTES: u64 = 32 << 20;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Service {
-    /// Where buffers and dead letters are kept, unless they say otherwise.
+    /// Where buffers and dead letters are kept, unless they say otherwise, and the state of sources.
     pub data_dir: String,
     /// What happens when a component fails: `resume` restarts it alone, with growing pauses; `stop` ends the process
     /// with exit code 75. A component may say otherwise.
