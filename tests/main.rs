@@ -19,6 +19,7 @@ mod elasticsearch;
 mod harness;
 mod hostile;
 mod manuals;
+mod partial;
 mod peers;
 mod probes;
 mod recovery;
