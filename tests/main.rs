@@ -20,6 +20,7 @@ mod harness;
 mod hostile;
 mod manuals;
 mod partial;
+mod passthrough;
 mod peers;
 mod probes;
 mod recovery;
