@@ -1,6 +1,9 @@
-//! `cargo xtask bench`: CPU time per record from socket to bulk request, beside a decoded tree in the same run.
+//! `cargo xtask bench`: CPU time per record from socket to bulk request, and from socket to socket, beside a decoded tree
+//! in the same run.
 
+mod arrivals;
 mod bulk_server;
+mod forward_server;
 mod load;
 mod measure;
 mod records;
@@ -15,7 +18,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use self::{
-    bulk_server::BulkServer,
+    arrivals::Arrivals,
     load::Load,
     measure::{Router, median},
 };
@@ -32,14 +35,22 @@ const AIM_US: f64 = 1.5;
 const AIM_IDLE_MIB: f64 = 30.0;
 const AIM_PEAK_MIB: f64 = 100.0;
 
-/// One row of the table.
+/// What was measured in one run.
 struct Row {
-    message_bytes: usize,
     cpu_us: f64,
     tree_us: f64,
     idle_mib: f64,
     peak_mib: f64,
     records_per_second: f64,
+}
+
+/// Where the records go.
+#[derive(Clone, Copy)]
+enum Way {
+    /// As documents into a bulk server.
+    Bulk,
+    /// As they came to another forward server.
+    Forward,
 }
 
 /// Runs the command.
@@ -51,40 +62,54 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     let binary = build()?;
     // The router has the first core to itself; the load and the bulk server share the others.
     measure::pin_self_to_other_cores()?;
-    println!("forward -> disk buffer (commit) -> bulk server; {CONNECTIONS} acking connections;");
+    println!("forward -> disk buffer (commit) -> server; {CONNECTIONS} acking connections;");
     println!(
         "{RECORDS} Kubernetes-shaped records a run, Weir on one core, median of {runs} runs\n"
     );
     println!(
-        "message    CPU us/record   tree + serde_json   ratio   records/s   idle MiB   peak MiB"
+        "message    to              CPU us/record   tree + serde_json   ratio   records/s   idle MiB   peak MiB"
     );
+    let mut dearer = Vec::new();
     for message_bytes in [64 << 10, 256 << 10] {
-        let mut rows = Vec::new();
+        let (mut bulk, mut passed) = (Vec::new(), Vec::new());
+        // Turn by turn, so that what else the machine does meets both.
         for _ in 0..runs {
-            rows.push(one_run(&binary, message_bytes)?);
+            bulk.push(one_run(&binary, message_bytes, Way::Bulk)?);
+            passed.push(one_run(&binary, message_bytes, Way::Forward)?);
         }
-        print_row(&rows);
+        let bulk = print_row(message_bytes, "Elasticsearch", &bulk);
+        let passed = print_row(message_bytes, "forward", &passed);
+        println!("passing through costs {:.2} of it\n", passed / bulk);
+        if passed >= bulk {
+            dearer.push(message_bytes >> 10);
+        }
     }
     println!(
-        "\naims: {AIM_US} us/record, idle under {AIM_IDLE_MIB} MiB, peak under {AIM_PEAK_MIB} MiB"
+        "aims: {AIM_US} us/record, idle under {AIM_IDLE_MIB} MiB, peak under {AIM_PEAK_MIB} MiB"
     );
     println!(
         "tree + serde_json is the encoding alone: MessagePack decoded to a tree, printed as bulk lines"
     );
+    ensure!(
+        dearer.is_empty(),
+        "passing through costs more than Elasticsearch with messages of {dearer:?} KiB"
+    );
     Ok(())
 }
 
-fn print_row(rows: &[Row]) {
+/// Prints the medians; returns the CPU time per record.
+fn print_row(message_bytes: usize, to: &str, rows: &[Row]) -> f64 {
     let of = |value: fn(&Row) -> f64| median(rows.iter().map(value).collect());
     let (cpu, tree) = (of(|row| row.cpu_us), of(|row| row.tree_us));
     println!(
-        "{:>4} KiB {cpu:>15.2} {tree:>19.2} {:>6.1}x {:>11.0} {:>10.1} {:>10.1}",
-        rows.first().map_or(0, |row| row.message_bytes >> 10),
+        "{:>4} KiB   {to:<15} {cpu:>13.2} {tree:>19.2} {:>6.1}x {:>11.0} {:>10.1} {:>10.1}",
+        message_bytes >> 10,
         tree / cpu,
         of(|row| row.records_per_second),
         of(|row| row.idle_mib),
         of(|row| row.peak_mib),
     );
+    cpu
 }
 
 fn build() -> anyhow::Result<PathBuf> {
@@ -95,12 +120,18 @@ fn build() -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from("target/release/weir"))
 }
 
-fn one_run(binary: &Path, message_bytes: usize) -> anyhow::Result<Row> {
-    let server = BulkServer::start()?;
+fn one_run(binary: &Path, message_bytes: usize, way: Way) -> anyhow::Result<Row> {
+    let server = Arrivals::start(match way {
+        Way::Bulk => bulk_server::serve,
+        Way::Forward => forward_server::serve,
+    })?;
     let home = measure::scratch_dir("bench")?;
     let (forward, admin) = (free_port()?, free_port()?);
     let config = home.join("bench.toml");
-    std::fs::write(&config, config_text(&home, forward, admin, server.port()))?;
+    std::fs::write(
+        &config,
+        config_text(&home, forward, admin, &way.output(server.port())),
+    )?;
     let router = Router::start(binary, &config, admin)?;
     let idle_mib = router.resident_mib("VmRSS")?;
 
@@ -118,7 +149,6 @@ fn one_run(binary: &Path, message_bytes: usize) -> anyhow::Result<Row> {
     )]
     let measured = (load.sent() - before) as f64;
     let row = Row {
-        message_bytes,
         cpu_us: cpu.as_secs_f64() * 1e6 / measured,
         tree_us: measure::tree_us_per_record(&load)?,
         idle_mib,
@@ -134,7 +164,31 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn config_text(home: &Path, forward: u16, admin: u16, bulk: u16) -> String {
+impl Way {
+    /// The table of the output, for the server at `port`.
+    fn output(self, port: u16) -> String {
+        match self {
+            Self::Bulk => format!(
+                r#"
+type = "elasticsearch"
+hosts = ["http://127.0.0.1:{port}"]
+index = "logs-%Y.%m.%d"
+compression = "none"
+"#
+            ),
+            Self::Forward => format!(
+                r#"
+type = "forward"
+[[match.server]]
+host = "127.0.0.1"
+port = {port}
+"#
+            ),
+        }
+    }
+}
+
+fn config_text(home: &Path, forward: u16, admin: u16, output: &str) -> String {
     let home = home.display();
     format!(
         r#"
@@ -146,12 +200,9 @@ listen = "127.0.0.1:{admin}"
 type = "forward"
 listen = "127.0.0.1:{forward}"
 [[match]]
-id = "es"
+id = "out"
 tag = "**"
-type = "elasticsearch"
-hosts = ["http://127.0.0.1:{bulk}"]
-index = "logs-%Y.%m.%d"
-compression = "none"
+{output}
 [match.buffer]
 type = "file"
 durability = "commit"

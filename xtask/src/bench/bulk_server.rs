@@ -2,61 +2,12 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+    net::TcpStream,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use anyhow::{bail, ensure};
-
-/// The listening server. Its threads end with the process.
-pub(super) struct BulkServer {
-    port: u16,
-    documents: Arc<AtomicU64>,
-}
-
-impl BulkServer {
-    pub(super) fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        let documents = Arc::new(AtomicU64::new(0));
-        let shared = Arc::clone(&documents);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let documents = Arc::clone(&shared);
-                // A connection that ends is the end of its thread and of nothing else.
-                thread::spawn(move || drop(serve(&stream, &documents)));
-            }
-        });
-        Ok(Self { port, documents })
-    }
-
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Waits until exactly `count` documents arrived.
-    pub(super) fn wait_for(&self, count: u64, patience: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let seen = self.documents.load(Ordering::Relaxed);
-            ensure!(seen <= count, "{seen} documents arrived of {count} sent");
-            if seen == count {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("{seen} of {count} documents arrived in {patience:?}");
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-fn serve(stream: &TcpStream, documents: &AtomicU64) -> std::io::Result<()> {
+/// Takes requests until the connection ends.
+pub(super) fn serve(stream: &TcpStream, documents: &AtomicU64) -> anyhow::Result<()> {
     let mut reader = BufReader::with_capacity(256 << 10, stream);
     let mut writer = stream;
     let mut body = Vec::new();
