@@ -1,5 +1,7 @@
 //! Bad input: counted, said once, closed or dropped; memory stays, and another sender's acknowledgements go on.
 
+mod shapes;
+
 use std::{
     io::Write as _,
     net::SocketAddr,
