@@ -91,7 +91,8 @@ pub struct Config {
     /// The most that the compressed entries of one message may become.
     #[serde(default = "default_decompression_size_limit")]
     pub decompression_size_limit: Size,
-    /// Connections at a time. More are closed as soon as they come.
+    /// Connections at a time. More are closed as soon as they come, and so are those for which the limit on open files
+    /// leaves no room: a quarter of it, 1024 at most, is kept for buffers and outputs.
     #[serde(default = "default_max_connections")]
     #[schemars(range(min = 1))]
     pub max_connections: usize,
