@@ -27,7 +27,7 @@ pub(crate) struct Health {
     rules: Rules,
     detector: Detector,
     is_up: bool,
-    /// Acknowledgements that did not come, since the last that did.
+    /// How often acknowledgements did not come, since the last that did.
     unanswered: u32,
     /// Not before this; only set while it is left out.
     out_until: Option<Instant>,
@@ -87,16 +87,19 @@ impl Health {
 
     /// It could not be reached, went away, or sent nonsense.
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Change> {
-        self.out_until = Some(now + self.rules.recover_wait);
+        self.stay_out(now + self.rules.recover_wait);
         self.fall(now)
     }
 
-    /// It took records and did not acknowledge them: each time it does so again, it stays out twice as long.
-    pub(crate) fn fell_silent(&mut self, now: Instant) -> Option<Change> {
-        let doublings = self.unanswered.min(16);
-        self.unanswered = self.unanswered.saturating_add(1);
+    /// It took records, from `begun` on, and did not acknowledge them: each time it does so again, it stays out twice as
+    /// long. Chunks that were under way together are one time.
+    pub(crate) fn fell_silent(&mut self, begun: Instant, now: Instant) -> Option<Change> {
+        if self.failed_at.is_none_or(|failed| failed <= begun) {
+            self.unanswered = self.unanswered.saturating_add(1);
+        }
+        let doublings = self.unanswered.saturating_sub(1).min(16);
         let wait = self.rules.recover_wait.saturating_mul(1 << doublings);
-        self.out_until = Some(now + wait.min(LEFT_OUT_MAX).max(self.rules.recover_wait));
+        self.stay_out(now + wait.min(LEFT_OUT_MAX).max(self.rules.recover_wait));
         self.fall(now)
     }
 
@@ -124,6 +127,11 @@ impl Health {
     fn samples_to_recover(&self) -> usize {
         let samples = self.rules.recover_wait.as_millis() / self.rules.interval.as_millis().max(1);
         usize::try_from(samples).unwrap_or(usize::MAX)
+    }
+
+    /// At least until then: a connection that breaks says nothing against a longer wait.
+    fn stay_out(&mut self, until: Instant) {
+        self.out_until = self.out_until.max(Some(until));
     }
 
     fn rise(&mut self) -> Change {
@@ -183,7 +191,7 @@ mod tests {
     fn records_that_arrive_bring_it_back_at_once() {
         let now = Instant::now();
         let mut health = Health::new(rules(), now);
-        health.fell_silent(now);
+        health.fell_silent(now, now);
         assert_eq!(health.delivered(now), Some(Change::Up));
         assert_eq!(health.delivered(now), None);
     }
@@ -212,11 +220,30 @@ mod tests {
         let mut health = Health::new(rules(), now);
         let waits: Vec<u32> = (0..7)
             .map(|_| {
-                health.fell_silent(now);
+                health.fell_silent(now, now);
                 beats_until_up(&mut health, &mut now)
             })
             .collect();
         assert_eq!(waits, [11, 20, 40, 80, 160, 300, 300]);
+    }
+
+    #[test]
+    fn what_was_under_way_together_counts_once() {
+        let begun = Instant::now();
+        let mut health = Health::new(rules(), begun);
+        let mut now = begun + 30 * SECOND;
+        for _ in 0..4 {
+            health.fell_silent(begun, now);
+        }
+        // It broke what was left of its connections, too.
+        health.failed(now);
+        assert_eq!(beats_until_up(&mut health, &mut now), 11);
+        for begun in [now, now + SECOND] {
+            health.fell_silent(begun, now + 30 * SECOND);
+        }
+        health.failed(now + 31 * SECOND);
+        now += 30 * SECOND;
+        assert_eq!(beats_until_up(&mut health, &mut now), 20);
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl Node {
         messages: &[Message],
         arrived: &mut [bool],
     ) -> Result<(), Trouble> {
+        let begun = Instant::now();
         let sent = self.send_all(messages, arrived).await;
         let now = Instant::now();
         match sent {
@@ -142,7 +143,7 @@ impl Node {
             Err(trouble) => {
                 let is_silent = trouble.stage == Stage::NoAck;
                 let change = if is_silent {
-                    self.health().fell_silent(now)
+                    self.health().fell_silent(begun, now)
                 } else {
                     self.health().failed(now)
                 };
