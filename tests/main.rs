@@ -11,6 +11,7 @@
     reason = "everything here is a test, and a test that fails may panic"
 )]
 
+mod balance;
 mod cat;
 mod cli;
 mod connections;
@@ -18,6 +19,7 @@ mod delivery;
 mod elasticsearch;
 mod harness;
 mod hostile;
+mod kills;
 mod manuals;
 mod partial;
 mod passthrough;

@@ -7,6 +7,7 @@ pub(crate) mod forward;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod proxy;
+pub(crate) mod scripted;
 pub(crate) mod servers;
 pub(crate) mod wait;
 pub(crate) mod weir;
