@@ -5,6 +5,7 @@
 //! exit code that of a failure, and stays in what is recorded.
 
 mod connections;
+mod forward;
 mod line;
 mod order;
 mod record;
@@ -38,6 +39,12 @@ const CAMPAIGNS: &[Campaign] = &[
         about: "10,000 idle beside 1,000 busy, 5,000 slow, a million that come and go",
         options: &[],
         run: connections::campaign,
+    },
+    Campaign {
+        name: "forward",
+        about: "the receiver of a relay killed a hundred times under load, plain and over TLS with a key",
+        options: forward::OPTIONS,
+        run: forward::campaign,
     },
 ];
 
