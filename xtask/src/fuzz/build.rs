@@ -1,6 +1,6 @@
 //! Building the targets: the compiler writes down which edges run, which is what libFuzzer is led by.
 
-use crate::process;
+use crate::{packages, process};
 use anyhow::{Context as _, Result};
 use std::{
     path::{Path, PathBuf},
@@ -19,6 +19,7 @@ const FLAGS: &str = "-Cpasses=sancov-module \
 
 /// Builds the targets. Returns the folder of the programs.
 pub(super) fn build(root: &Path, targets: &[&str]) -> Result<PathBuf> {
+    packages::ensure_program("c++", "g++")?;
     let version = process::output(Command::new("rustc").arg("-vV").current_dir(root))?;
     let host = version
         .lines()
