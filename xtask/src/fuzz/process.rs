@@ -37,7 +37,7 @@ pub(super) struct Found {
 }
 
 impl Process {
-    /// Begins to search. It starts from the corpus in the repository and nothing else, so that a seed means one search.
+    /// Begins to search. It starts from the corpus in the repository and from nothing that was found before.
     pub(super) fn start(
         root: &Path,
         programs: &Path,
