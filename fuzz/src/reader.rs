@@ -11,6 +11,8 @@ use crate::{
 
 /// Levels from which on the two readers need not agree whether it is too deep.
 const LEVELS: usize = 60;
+/// Where `rmpv` ends, which counts more than one for a level.
+const DEPTH_MAX: usize = 1000;
 
 /// Why a value cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +93,10 @@ fn reading(time: &[u8]) -> Reading {
     }
 }
 
-/// Decodes a whole value; `None` when that is not possible.
+/// Decodes a whole value; `None` when that is not possible. It is for what one of the readers took already, so that it
+/// need not be careful.
 pub(crate) fn value(mut bytes: &[u8]) -> Option<Value> {
-    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, 2 * LEVELS).ok()?;
+    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, DEPTH_MAX).ok()?;
     bytes.is_empty().then_some(value)
 }
 

@@ -47,13 +47,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Some(_) => End::Runs(order.number("--runs", 0)?),
         None => End::Seconds(order.number("--seconds", SECONDS)?),
     };
-    close(&search(&chosen(&names)?, end, order.seed, 1)?)
+    close(&search("searches", &chosen(&names)?, end, order.seed, 1)?)
 }
 
 /// The step of the test command.
 pub(crate) fn check(_: &Path) -> Result<()> {
     let seconds = TEST_SECONDS / TARGETS.len() as u64;
-    close(&search(&TARGETS, End::Seconds(seconds), 1, 1)?)
+    close(&search("test", &TARGETS, End::Seconds(seconds), 1, 1)?)
 }
 
 /// The campaign.
@@ -64,7 +64,7 @@ pub(crate) fn campaign(order: &Order) -> Result<Vec<Line>> {
     };
     let runs = order.number("--runs", CAMPAIGN_RUNS)?;
     let processes = order.number("--processes", CAMPAIGN_PROCESSES)?;
-    search(&targets, End::Runs(runs), order.seed, processes)
+    search("campaign", &targets, End::Runs(runs), order.seed, processes)
 }
 
 /// The named targets; all of them when none is named.
@@ -76,8 +76,15 @@ fn chosen(names: &[&str]) -> Result<Vec<&'static str>> {
     Ok(TARGETS.into_iter().filter(is_chosen).collect())
 }
 
-/// Searches one target after the other, each by several processes with seeds that follow one another.
-fn search(targets: &[&'static str], end: End, seed: u64, processes: u64) -> Result<Vec<Line>> {
+/// Searches one target after the other, each by several processes with seeds that follow one another. Searches for
+/// different purposes may run at the same time.
+fn search(
+    purpose: &str,
+    targets: &[&'static str],
+    end: End,
+    seed: u64,
+    processes: u64,
+) -> Result<Vec<Line>> {
     ensure!(
         processes > 0,
         "no process, no search: --processes 1 or more"
@@ -96,6 +103,7 @@ fn search(targets: &[&'static str], end: End, seed: u64, processes: u64) -> Resu
             running.push(Process::start(
                 &root,
                 &folder,
+                purpose,
                 target,
                 share,
                 seed + number,

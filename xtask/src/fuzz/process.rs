@@ -41,11 +41,12 @@ impl Process {
     pub(super) fn start(
         root: &Path,
         programs: &Path,
+        purpose: &str,
         target: &str,
         end: End,
         seed: u64,
     ) -> Result<Self> {
-        let name = format!("target/fuzz/searches/{target}-{seed}");
+        let name = format!("target/fuzz/{purpose}/{target}-{seed}");
         let work = root.join(&name);
         if work.exists() {
             fs::remove_dir_all(&work).with_context(|| format!("empty {}", work.display()))?;
