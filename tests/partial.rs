@@ -86,7 +86,8 @@ fn a_line_is_whole_and_comes_once_though_the_router_is_killed_between_its_parts(
         send(&mut sender, ordinal, last);
         weir.kill();
         weir = home.start();
-        let held = (LINES.len() * ordinal as usize) as f64;
+        let lines = u32::try_from(LINES.len()).expect("a few");
+        let held = f64::from(lines * ordinal);
         holds("the parts are there", 20, &held, || {
             weir.metrics().sum("weir_forward_partial_held", &[])
         });

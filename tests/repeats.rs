@@ -97,7 +97,13 @@ fn it_is_remembered_after_its_segment_is_gone_and_a_kill() {
         let entries = fs::read_dir(home.path().join("data/buffer/null")).expect("a buffer");
         let names = entries.flatten().map(|entry| entry.file_name());
         let names = names.map(|name| name.to_string_lossy().into_owned());
-        names.filter(|name| name.ends_with(".seg")).collect()
+        names
+            .filter(|name| {
+                std::path::Path::new(name)
+                    .extension()
+                    .is_some_and(|end| end == "seg")
+            })
+            .collect()
     };
     let first = segments();
     send_and_miss_the_ack(&weir, &message(0, "one"));
