@@ -19,6 +19,12 @@ struct Circumstances {
     command: String,
 }
 
+/// The version of a kernel without what a distribution puts behind it.
+fn version(release: &str) -> String {
+    let end = release.find('-').unwrap_or(release.len());
+    release.get(..end).unwrap_or(release).to_owned()
+}
+
 /// Adds one row for each line.
 pub(super) fn add(order: &Order, lines: &[Line]) -> Result<()> {
     let root = tree::root()?;
@@ -34,7 +40,7 @@ pub(super) fn add(order: &Order, lines: &[Line]) -> Result<()> {
         date: said("date", &["-u", "+%Y-%m-%d"])?,
         commit: said("git", &["rev-parse", "--short", "HEAD"])?
             + if changed.is_empty() { "" } else { " + changes" },
-        kernel: said("uname", &["-r"])?,
+        kernel: version(&said("uname", &["-r"])?),
         command: order.command(),
     };
     let page = with_rows(&page, &circumstances, lines)?;
