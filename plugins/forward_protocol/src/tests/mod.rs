@@ -98,6 +98,7 @@ fn ended(mut seen: Seen, message: &Message) -> Seen {
         .into_iter()
         .map(|flaw| (flaw.reason().to_owned(), message.flaws.of(flaw)));
     seen.flaws = counts.filter(|(_, count)| *count > 0).collect();
+    seen.flaws.sort();
     seen
 }
 
