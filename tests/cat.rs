@@ -10,35 +10,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    eventually, forward, free_port, holds,
-    weir::{BINARY, Home},
+use crate::{
+    delivery::receiver,
+    harness::{
+        eventually, forward, free_port, holds,
+        weir::{BINARY, Home},
+    },
 };
-
-/// A router that writes into files what comes to `port`, with more in its source.
-fn receiver(port: u16, source: &str) -> Home {
-    Home::new(&format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:{port}"
-{source}
-[[match]]
-id = "files"
-tag = "**"
-type = "file"
-path = "out/all.log"
-[match.buffer]
-flush_interval = "0s"
-"#
-    ))
-}
 
 const KEY: &str =
     "[source.security]\nself_hostname = \"receiver\"\nshared_key = \"a key of some length 0123\"\n";

@@ -13,34 +13,24 @@ use flate2::{Compression, write::GzEncoder};
 use rmpv::Value;
 use tokio::time::timeout;
 
-use crate::harness::{
-    Weir,
-    crowd::{Client, Job, Latencies, runtime, some_at_a_time},
-    eventually, forward, holds,
-    weir::{BINARY, Home},
+use crate::{
+    delivery::{SERVICE, TO_FILES},
+    harness::{
+        Weir,
+        crowd::{Client, Job, Latencies, runtime, some_at_a_time},
+        eventually, forward, holds,
+        weir::{BINARY, Home},
+    },
 };
 
-const CONFIG: &str = r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:0"
-max_connections = 15000
-[[match]]
-id = "files"
-tag = "**"
-type = "file"
-path = "out/all.log"
-[match.buffer]
-type = "file"
-durability = "commit"
-flush_interval = "0s"
-"#;
+/// More than any test opens.
+const MANY: usize = 15_000;
+
+/// A router for so many connections.
+fn config(max_connections: usize) -> String {
+    let durable = "type = \"file\"\ndurability = \"commit\"\n";
+    format!("{SERVICE}max_connections = {max_connections}\n{TO_FILES}{durable}")
+}
 
 /// Connections that the router may still have from those who asked the admin port, and files of the buffer.
 const DESCRIPTORS_MORE: usize = 8;
@@ -85,7 +75,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let home = Home::new(CONFIG);
+        let home = Home::new(&config(MANY));
         let weir = home.start();
         let (sockets, descriptors) = weir.descriptors();
         Self {
@@ -321,7 +311,7 @@ fn flood(home: &Home, weir: &Weir, room: usize) {
 
 #[test]
 fn a_flood_beyond_max_connections() {
-    let home = Home::new(&CONFIG.replace("15000", "100"));
+    let home = Home::new(&config(100));
     let weir = home.start();
     flood(&home, &weir, 100);
     let label = ["reason=\"too_many\""];
@@ -336,7 +326,7 @@ fn a_flood_beyond_max_connections() {
 
 #[test]
 fn a_flood_beyond_the_descriptors_of_the_process() {
-    let home = Home::new(CONFIG);
+    let home = Home::new(&config(MANY));
     let mut command = Command::new("sh");
     command
         .args(["-c", "ulimit -n 512; exec \"$0\" run -c \"$1\"", BINARY])

@@ -1,5 +1,7 @@
 //! From the forward port to files: filters, routes, copies, labels, and the acknowledgement that means stored.
 
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -8,18 +10,40 @@ use crate::harness::{
     weir::{Home, unbalanced},
 };
 
-/// The service part of every configuration here: free ports, data below the home of the test.
-pub(crate) const SERVICE: &str = r#"
+/// The tables of the service: free ports, data below the home of the test, no delay at the end.
+macro_rules! service {
+    () => {
+        r#"
 [service]
 data_dir = "data"
 drain_delay = "0s"
 [service.admin]
 listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:0"
-"#;
+"#
+    };
+}
+
+/// A source for the forward protocol; keys of it may stand behind.
+macro_rules! source {
+    ($at:literal) => {
+        concat!(
+            "[[source]]\nid = \"in\"\ntype = \"forward\"\nlisten = \"",
+            $at,
+            "\"\n"
+        )
+    };
+}
+
+/// The service part of a configuration, for those with other sources.
+pub(crate) const ROUTER: &str = service!();
+
+/// The service part of a configuration, and a source `in` at a free port.
+pub(crate) const SERVICE: &str = concat!(service!(), source!("127.0.0.1:0"));
+
+/// The same with the source at this address.
+pub(crate) fn listening(at: impl Display) -> String {
+    format!(concat!(service!(), source!("{}")), at)
+}
 
 /// A match into files of the folder `out`.
 pub(crate) const TO_FILES: &str = r#"
@@ -32,7 +56,14 @@ path = "out/all.log"
 flush_interval = "0s"
 "#;
 
-fn numbers(records: &[Value]) -> Vec<u64> {
+/// A router that writes into files what comes to `port`, with more in its source.
+pub(crate) fn receiver(port: u16, source: &str) -> Home {
+    let service = listening(format!("127.0.0.1:{port}"));
+    Home::new(&format!("{service}{source}{TO_FILES}"))
+}
+
+/// The `n` of each record, in order.
+pub(crate) fn numbers(records: &[Value]) -> Vec<u64> {
     let mut numbers: Vec<u64> = records
         .iter()
         .filter_map(|record| record["n"].as_u64())

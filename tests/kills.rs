@@ -12,12 +12,13 @@ use std::{
 };
 
 use crate::{
+    delivery::{listening, receiver},
     harness::{
         Weir, eventually, free_port,
         scripted::{Manner, Scripted},
         weir::Home,
     },
-    relay::{BATCH, Extra, Load, certs, numbers, receiver, relay},
+    relay::{BATCH, Extra, Load, certs, numbers, relay},
 };
 
 /// Messages that are acknowledged between two kills, at most.
@@ -101,7 +102,7 @@ impl Kills {
 fn lost(what: &str, extra: &Extra) {
     let mut kills = Kills::new();
     let port = free_port();
-    let (back, front) = (receiver(port, extra), relay(port, extra));
+    let (back, front) = (receiver(port, &extra.source), relay(port, extra));
     let relay = front.start();
     let load = Load::start(relay.listens("in"));
     let receiver = kills.all(&back, &load);
@@ -114,19 +115,10 @@ fn lost(what: &str, extra: &Extra) {
 
 /// A router that knows messages that come again. It writes files, and has a second output to `held`.
 fn remembering(port: u16, held: u16, extra: &Extra) -> Home {
+    let service = listening(format!("127.0.0.1:{port}"));
     let source = &extra.source;
     Home::new(&format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:{port}"
-{WINDOW}
+        r#"{service}{WINDOW}
 {source}
 [[match]]
 tag = "**"

@@ -4,9 +4,12 @@ use std::{net::SocketAddr, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Sender, forward, free_port, holds,
-    weir::{BINARY, Home},
+use crate::{
+    delivery::{ROUTER, TO_FILES},
+    harness::{
+        Sender, forward, free_port, holds,
+        weir::{BINARY, Home},
+    },
 };
 
 /// Docker cuts at 16 KiB.
@@ -16,24 +19,12 @@ const LINES: [&str; 3] = ["1f0c", "2ab9", "3d77"];
 
 fn config(source: &str) -> String {
     format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
+        r#"{ROUTER}
 [[source]]
 type = "forward"
 join_partial_messages = true
 {source}
-[[match]]
-id = "files"
-tag = "**"
-type = "file"
-path = "out/all.log"
-[match.buffer]
-flush_interval = "0s"
-"#
+{TO_FILES}"#
     )
 }
 

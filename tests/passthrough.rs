@@ -12,7 +12,10 @@ use std::{
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use rmpv::Value;
 
-use crate::harness::{Sender, forward, free_port, holds, weir::Home};
+use crate::{
+    delivery::SERVICE,
+    harness::{Sender, forward, free_port, holds, weir::Home},
+};
 
 /// Entries as senders write them, in every form that may stay as it is.
 const ENTRIES: &[&[u8]] = &[
@@ -165,17 +168,7 @@ fn send(sender: &mut Sender) -> Streams {
 
 fn relay(port: u16, compress: &str) -> Home {
     Home::new(&format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:0"
-[[match]]
+        r#"{SERVICE}[[match]]
 id = "next"
 tag = "**"
 type = "forward"

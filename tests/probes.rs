@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::{
-    delivery::{SERVICE, TO_FILES},
+    delivery::{SERVICE, TO_FILES, listening},
     harness::{Sender, eventually, forward, holds, http, proxy::Door, servers::Server, weir::Home},
 };
 
@@ -83,19 +83,7 @@ listen = "{}"
 fn a_component_that_resumes_is_restarted_and_counted() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound");
-    let home = Home::new(&format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "{address}"
-{TO_FILES}"#
-    ));
+    let home = Home::new(&format!("{}{TO_FILES}", listening(address)));
     let weir = home.spawn(&[]);
     eventually("it was restarted", 20, || {
         let restarts = weir

@@ -6,13 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{
-    Weir,
-    clients::{Client, go},
-    eventually, free_port, holds,
-    proxy::Door,
-    servers::Server,
-    weir::Home,
+use crate::{
+    delivery::listening,
+    harness::{
+        Weir,
+        clients::{Client, go},
+        eventually, free_port, holds,
+        proxy::Door,
+        servers::Server,
+        weir::Home,
+    },
 };
 
 const KILLS: usize = 5;
@@ -21,18 +24,9 @@ const AWAY: Duration = Duration::from_secs(30);
 const RECORDS: u64 = 20_000;
 
 fn config(identity: &str, forward: u16, bulk: u16, index: &str) -> String {
+    let service = listening(format!("127.0.0.1:{forward}"));
     format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:{forward}"
-identity = "{identity}"
+        r#"{service}identity = "{identity}"
 [[match]]
 id = "es"
 tag = "**"

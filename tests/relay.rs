@@ -13,18 +13,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Sender, Weir, forward, free_port, holds, weir::Home};
+use crate::{
+    delivery::{SERVICE, receiver},
+    harness::{Sender, Weir, forward, free_port, holds, weir::Home},
+};
 
 /// Records of one message.
 pub(crate) const BATCH: u64 = 25;
-
-const SERVICE: &str = r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-"#;
 
 /// What stands in the tables of both sides beyond the plain.
 #[derive(Default)]
@@ -72,39 +67,13 @@ password = "a password"
     }
 }
 
-/// A router that takes records at `port` and writes them into files.
-pub(crate) fn receiver(port: u16, extra: &Extra) -> Home {
-    let source = &extra.source;
-    Home::new(&format!(
-        r#"{SERVICE}
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:{port}"
-{source}
-[[match]]
-id = "files"
-tag = "**"
-type = "file"
-path = "out/all.log"
-[match.buffer]
-flush_interval = "0s"
-"#
-    ))
-}
-
 /// A router that hands on to the one at `port`.
 pub(crate) fn relay(port: u16, extra: &Extra) -> Home {
     let Extra {
         matches, server, ..
     } = extra;
     Home::new(&format!(
-        r#"{SERVICE}
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:0"
-[[match]]
+        r#"{SERVICE}[[match]]
 id = "next"
 tag = "**"
 type = "forward"
@@ -220,7 +189,7 @@ pub(crate) fn arrive_exactly(home: &Home, expected: &[Value]) {
 /// Sends some records through two routers and compares what comes out with what went in.
 fn exact(extra: &Extra) {
     let port = free_port();
-    let (back, front) = (receiver(port, extra), relay(port, extra));
+    let (back, front) = (receiver(port, &extra.source), relay(port, extra));
     let (receiver, relay) = (back.start(), front.start());
     let expected = send_thousand(relay.listens("in"));
     arrive_exactly(&back, &expected);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use crate::{
-    delivery::{SERVICE, TO_FILES},
+    delivery::{self, SERVICE, TO_FILES},
     harness::{Sender, Weir, eventually, forward, holds, weir::Home},
 };
 
@@ -22,16 +22,10 @@ fn message(first: u64, chunk: &str) -> Vec<u8> {
     forward::packed("app.log", &forward::numbered(first, 10), Some(chunk))
 }
 
-fn stored(home: &Home, numbers: impl Iterator<Item = u64>) {
-    let numbers: Vec<u64> = numbers.collect();
-    holds("the file holds each record once", 20, &numbers, || {
-        let records = home.records("out");
-        let mut numbers: Vec<u64> = records
-            .iter()
-            .filter_map(|record| record["n"].as_u64())
-            .collect();
-        numbers.sort_unstable();
-        numbers
+fn stored(home: &Home, expected: impl Iterator<Item = u64>) {
+    let expected: Vec<u64> = expected.collect();
+    holds("the file holds each record once", 20, &expected, || {
+        delivery::numbers(&home.records("out"))
     });
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    delivery::{SERVICE, TO_FILES},
+    delivery::{SERVICE, TO_FILES, listening},
     harness::{Sender, Weir, eventually, forward, free_port, weir::Home},
     relay::{BATCH, numbers},
 };
@@ -50,20 +50,10 @@ impl Back {
 
 /// A router that writes files, in chunks of one message, so that a kill doubles no more than one.
 fn receiver(port: u16) -> Home {
+    let service = listening(format!("127.0.0.1:{port}"));
     Home::new(&format!(
-        r#"
-[service]
-data_dir = "data"
-drain_delay = "0s"
-[service.admin]
-listen = "127.0.0.1:0"
-[[source]]
-id = "in"
-type = "forward"
-listen = "127.0.0.1:{port}"
-{TO_FILES}
-chunk_limit_records = {BATCH}
-"#
+        "{service}{TO_FILES}chunk_limit_records = {BATCH}
+"
     ))
 }
 
