@@ -100,6 +100,8 @@ fn exact(options: &[&str], extra: &Extra) {
     let weir = front.start();
     let expected = send_thousand(weir.listens("in"));
     arrive_exactly(&back, &expected);
+    // The server writes a record before it acknowledges it.
+    weir.settles(30);
     let acks = weir.metrics().sum("weir_forward_acks_total", &["node="]);
     let asked = !extra.matches.contains("require_ack_response = false");
     assert_eq!(acks > 0.0, asked, "{acks} acknowledgements came");
