@@ -54,7 +54,7 @@ enum Way {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
+pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
     let runs = match args.first() {
         Some(text) => text.parse().context("the argument is the number of runs")?,
         None => RUNS,

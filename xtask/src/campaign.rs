@@ -49,12 +49,12 @@ const CAMPAIGNS: &[Campaign] = &[
 ];
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     let Some((name, rest)) = args.split_first() else {
         list();
         return Ok(());
     };
-    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == name) else {
+    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == *name) else {
         bail!("no campaign `{name}`; `cargo xtask campaign` lists them");
     };
     let order = Order::read(name, rest, campaign.options)?;

@@ -30,13 +30,8 @@ const VARIANTS: [(&str, Option<&str>); 4] = [
 const EXIT_CONFIG: i32 = 78;
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    match args {
         [] => check(),
         ["--write"] => {
             let chart = Chart::open()?;

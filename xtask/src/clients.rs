@@ -16,7 +16,7 @@ const DOCKER: [&str; 4] = ["docker.io", "containerd", "runc", "busybox-static"];
 const DOCKER_LIBRARIES: [&str; 3] = ["libdevmapper1.02.1", "libsystemd0", "libseccomp2"];
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     if !args.is_empty() {
         bail!("usage: cargo xtask clients");
     }

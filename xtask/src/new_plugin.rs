@@ -60,7 +60,7 @@ const OUTPUT: Kind = Kind {
 };
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     let [name] = args else {
         bail!("usage: cargo xtask new-plugin filter_NAME | in_NAME | out_NAME");
     };

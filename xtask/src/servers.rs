@@ -78,13 +78,8 @@ struct Places {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    match args {
         [] => ensure(),
         ["--stop"] => stop_others(&[]),
         _ => bail!("usage: cargo xtask servers [--stop]"),

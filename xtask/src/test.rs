@@ -18,13 +18,8 @@ struct Done {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    match args {
         [] => run_all(STEPS),
         ["--list"] => {
             for Step { name, about, .. } in STEPS {

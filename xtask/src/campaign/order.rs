@@ -18,7 +18,7 @@ pub(crate) struct Order {
 
 impl Order {
     /// Reads `[--record] [--OPTION [VALUE]]...`; `options` are those of the campaign itself.
-    pub(crate) fn read(name: &str, args: &[String], options: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) fn read(name: &str, args: &[&str], options: &[(&str, &str)]) -> Result<Self> {
         let is_known = |arg: &str| {
             matches!(arg, "--seed" | "--record") || options.iter().any(|(option, _)| *option == arg)
         };
@@ -28,7 +28,7 @@ impl Order {
         }
         let mut order = Self {
             name: name.to_owned(),
-            args: args.to_vec(),
+            args: args.iter().copied().map(String::from).collect(),
             seed: SEED,
             records: false,
         };
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn order(line: &str) -> Result<Order> {
-        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        let args: Vec<&str> = line.split_whitespace().collect();
         Order::read("fuzz", &args, &[("--runs", "how many")])
     }
 

@@ -111,7 +111,7 @@ pub(crate) fn findings(tree: Tree) -> Vec<Finding> {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     if let Some(arg) = args.first() {
         bail!("tidy takes no argument, so not `{arg}`");
     }
