@@ -8,6 +8,8 @@ use crate::{
     clock::Clock,
     event::Batch,
     metrics::{Counter, Metrics},
+    monitor::Monitor,
+    sockets::Sockets,
     stop::Stop,
 };
 
@@ -34,6 +36,12 @@ pub enum EmitError {
         /// In one sentence.
         reason: String,
     },
+    /// A filter panicked on the records. The same records, sent again, go on without those that it cannot handle.
+    #[error("a filter of label {label:?} panicked on the records")]
+    Filter {
+        /// The label.
+        label: Arc<str>,
+    },
     /// A buffer failed, or the router is shutting down.
     #[error("output {output:?} takes no records now")]
     Closed {
@@ -57,6 +65,10 @@ pub struct InputCx {
     pub budget: Budget,
     /// Tells the engine that the source takes data.
     pub ready: Ready,
+    /// What all components say about themselves.
+    pub monitor: Arc<dyn Monitor>,
+    /// Where listening sockets come from, so that they stay open while the source is restarted.
+    pub sockets: Sockets,
 }
 
 impl InputCx {
@@ -94,6 +106,17 @@ impl Ready {
 
 /// Takes data from outside.
 pub trait Input: Send {
+    /// Tries what can fail before anything is taken: binds its sockets in `cx.sockets`, reads its certificates. An
+    /// instance of its own is asked before a new configuration is put in the place of another. The source with the same
+    /// id may still be running, so nothing that belongs to it is touched.
+    ///
+    /// # Errors
+    /// What [`run`](Self::run) would end with.
+    fn prepare<'a>(&'a self, cx: &'a InputCx) -> Fut<'a, Result<(), RunError>> {
+        let _ = cx;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Runs until `stop` is given, and then until every batch it took has its receipt and its sender the answer.
     /// Returning before that, or with an error, makes the supervisor act on `failure`.
     fn run(self: Box<Self>, cx: InputCx, stop: Stop) -> Fut<'static, Result<(), RunError>>;

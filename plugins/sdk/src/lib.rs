@@ -2,20 +2,27 @@
 //!
 //! A plugin package depends on this crate and on nothing else of Weir. It exports one constant
 //! [`plugin::Descriptor`], a `Config` struct whose doc comments are the manual, and an implementation
-//! of one trait: [`input::Input`], [`filter::Filter`] or [`output::Output`].
+//! of one trait: [`input::Input`], [`filter::Filter`], [`stateful::StatefulFilter`], [`output::Output`],
+//! [`parser::Parser`] or [`formatter::Formatter`].
 
 pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod filter;
+pub mod formatter;
 pub mod input;
 pub mod json;
 pub mod metrics;
+pub mod monitor;
 pub mod msgpack;
 pub mod obligation;
 pub mod output;
+pub mod parser;
 pub mod plugin;
+pub mod sockets;
+pub mod sparing;
+pub mod stateful;
 pub mod stop;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -36,6 +36,8 @@ struct Inner {
     open: usize,
     broken: bool,
     waker: Option<Waker>,
+    /// Shares of other obligations that end with this one.
+    parents: Vec<Obligation>,
 }
 
 impl Obligation {
@@ -59,6 +61,18 @@ impl Obligation {
         Self::new().0
     }
 
+    /// One obligation for several: when it is met so are all of them, and when it breaks they break.
+    pub fn joined(parents: Vec<Self>) -> Self {
+        let one = Self::nobody();
+        one.state.with(|inner| inner.parents = parents);
+        one
+    }
+
+    /// Whether both are shares of one obligation.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     /// This share is done: its records are stored, or counted out for a reason.
     pub fn meet(mut self) {
         self.met = true;
@@ -77,17 +91,21 @@ impl Clone for Obligation {
 
 impl Drop for Obligation {
     fn drop(&mut self) {
-        let waker = self.state.with(|inner| {
+        let (waker, parents, met) = self.state.with(|inner| {
             inner.open -= 1;
             inner.broken |= !self.met;
             if inner.open == 0 || inner.broken {
-                inner.waker.take()
+                let parents = std::mem::take(&mut inner.parents);
+                (inner.waker.take(), parents, !inner.broken)
             } else {
-                None
+                (None, Vec::new(), false)
             }
         });
         if let Some(waker) = waker {
             waker.wake();
+        }
+        if met {
+            parents.into_iter().for_each(Self::meet);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    clock::Clock, config::ConfigErrors, filter::Filter, input::Input, metrics::Metrics,
-    output::Output,
+    clock::Clock, config::ConfigErrors, filter::Filter, formatter::Formatter, input::Input,
+    metrics::Metrics, output::Output, parser::Parser, stateful::StatefulFilter,
 };
 
 /// The constant that the list of plugins, the checker, the manual and the tests read.
@@ -45,15 +45,21 @@ pub enum Kind {
     Filter,
     /// `[[match]]` and `[[match.store]]`
     Output,
+    /// A `parse` table inside another plugin
+    Parser,
+    /// A `format` table inside another plugin
+    Formatter,
 }
 
 impl Kind {
-    /// `input`, `filter` or `output`.
+    /// `input`, `filter`, `output`, `parser` or `formatter`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Filter => "filter",
             Self::Output => "output",
+            Self::Parser => "parser",
+            Self::Formatter => "formatter",
         }
     }
 }
@@ -74,8 +80,14 @@ pub enum Build {
     Input(Builder<Box<dyn Input>>),
     /// A filter.
     Filter(Builder<Arc<dyn Filter>>),
+    /// A filter with memory. In the configuration it is a filter like any other.
+    Stateful(Builder<Box<dyn StatefulFilter>>),
     /// An output, and the buffer it has by default.
     Output(Builder<Arc<dyn Output>>, DefaultBuffer),
+    /// A parser.
+    Parser(Builder<Arc<dyn Parser>>),
+    /// A formatter.
+    Formatter(Builder<Arc<dyn Formatter>>),
 }
 
 /// Makes an instance from its checked table.
@@ -86,9 +98,16 @@ impl Descriptor {
     pub fn kind(&self) -> Kind {
         match self.build {
             Build::Input(_) => Kind::Input,
-            Build::Filter(_) => Kind::Filter,
+            Build::Filter(_) | Build::Stateful(_) => Kind::Filter,
             Build::Output(..) => Kind::Output,
+            Build::Parser(_) => Kind::Parser,
+            Build::Formatter(_) => Kind::Formatter,
         }
+    }
+
+    /// Whether it is a filter with memory.
+    pub fn has_memory(&self) -> bool {
+        matches!(self.build, Build::Stateful(_))
     }
 
     /// Whether `name` is its name or an alias.
@@ -98,7 +117,7 @@ impl Descriptor {
 }
 
 /// What a builder is given besides its parameters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BuildCx {
     /// The id of the component.
     pub id: Arc<str>,
@@ -114,6 +133,14 @@ pub struct BuildCx {
     /// this component alone, and nobody has made it. `None` when the table has no id: a derived one would change with
     /// the file, so a parameter that needs the directory is then refused.
     pub state_dir: Option<PathBuf>,
+    /// Every plugin there is: where [`parser`](Self::parser) and [`formatter`](Self::formatter) look.
+    pub plugins: &'static [&'static Descriptor],
+}
+
+impl std::fmt::Debug for BuildCx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BuildCx({})", self.id)
+    }
 }
 
 impl BuildCx {
@@ -126,6 +153,7 @@ impl BuildCx {
             hostname: "localhost".into(),
             data_dir: PathBuf::from("data"),
             state_dir: Some(state_dir(Path::new("data"), id)),
+            plugins: &[],
         }
     }
 }

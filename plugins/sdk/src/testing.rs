@@ -1,5 +1,8 @@
 //! For plugin tests: batches from JSON and back, and an input context that collects what is emitted.
 
+mod driver;
+mod served;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -8,6 +11,10 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use self::{
+    driver::{Driver, Seen},
+    served::received,
+};
 use crate::{
     Fut,
     budget::Budget,
@@ -16,9 +23,11 @@ use crate::{
     filter::Filter,
     input::{Emit, EmitError, InputCx, Ready},
     metrics::Metrics,
+    monitor::Nothing,
     msgpack::{RawValue, Token, write},
     obligation::Obligation,
     output::Frame,
+    sockets::Sockets,
 };
 
 /// Entries with these records, at second 0, 1, 2 and so on.
@@ -117,6 +126,8 @@ impl Collector {
             clock: Clock::system(),
             budget: Budget::new(256 << 20),
             ready,
+            monitor: Arc::new(Nothing),
+            sockets: Sockets::detached(),
         }
     }
 }

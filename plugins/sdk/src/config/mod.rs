@@ -10,6 +10,7 @@
 mod duration;
 mod error;
 mod format;
+mod inner;
 mod listen;
 mod one_or_many;
 mod pattern;
@@ -21,6 +22,7 @@ mod zone;
 pub use duration::Interval;
 pub use error::{ConfigError, ConfigErrors, parse};
 pub use format::check as check_format;
+pub use inner::{FormatterTable, ParserTable};
 pub use listen::Listen;
 pub use one_or_many::OneOrMany;
 pub use pattern::Pattern;

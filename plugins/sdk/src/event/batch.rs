@@ -1,6 +1,9 @@
 //! The unit of flow: one tag and its event stream.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 
@@ -70,10 +73,11 @@ pub struct Piece {
 }
 
 /// Identity of a message that arrives in pieces.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Group {
     /// Unique within this process.
     pub id: u64,
+    way: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Group {
@@ -82,6 +86,13 @@ impl Group {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            way: OnceLock::new(),
         })
+    }
+
+    /// The way that its first piece went, which the others go too. `now` is asked by the first.
+    pub fn way<T: Send + Sync + 'static>(&self, now: impl FnOnce() -> Arc<T>) -> Option<Arc<T>> {
+        let way = self.way.get_or_init(|| now());
+        Arc::clone(way).downcast().ok()
     }
 }

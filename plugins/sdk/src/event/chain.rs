@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    event::{Batch, Edit, Fate, RawEvent, edit::Overlay},
+    event::{Batch, Edit, Fate, RawEvent, overlay::Overlay},
     filter::Filter,
 };
 
@@ -52,7 +52,12 @@ impl Chain {
 
     /// Runs every event of `batch` through the filters.
     pub fn apply(&self, batch: Batch) -> Applied {
-        let mut run = Run::new(&batch, self.filters.len());
+        self.walk(&batch).onto(batch)
+    }
+
+    /// The same without the batch itself, which is as it was should a filter panic.
+    pub fn walk(&self, batch: &Batch) -> Walk {
+        let mut run = Run::new(batch, self.filters.len());
         let mut overlay = Overlay::default();
         for (index, event) in (0_u32..).zip(batch.entries().map_while(Result::ok)) {
             let mut edit = Edit::new(&batch.tag, event, &mut overlay);
@@ -68,7 +73,23 @@ impl Chain {
             }
             run.settle(index, &event, edit);
         }
-        run.finish(batch)
+        Walk(run)
+    }
+}
+
+/// What filters made of the events of a batch.
+pub struct Walk(Run);
+
+impl Walk {
+    /// Puts it in the place of the events of that batch.
+    pub fn onto(self, batch: Batch) -> Applied {
+        self.0.finish(batch)
+    }
+}
+
+impl std::fmt::Debug for Walk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Walk")
     }
 }
 

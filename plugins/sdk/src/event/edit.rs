@@ -1,10 +1,11 @@
 //! Reading and editing one event without decoding it: edits pile up in an overlay.
 
-use std::ops::Range;
-
 use crate::{
-    event::{FieldPath, RawEvent, Tag, Time},
-    msgpack::{RawValue, Reader, Token, write},
+    event::{
+        FieldPath, RawEvent, Tag, Time,
+        overlay::{Edited, Overlay},
+    },
+    msgpack::{RawValue, write},
 };
 
 /// What becomes of an event.
@@ -17,26 +18,6 @@ pub enum Fate {
     Drop,
     /// A filter could not handle it: it goes to the `ERROR` label, unchanged, with this reason.
     Error(String),
-}
-
-/// Pending changes to one record. Kept between events so that its memory is reused.
-#[derive(Debug, Default)]
-pub(crate) struct Overlay {
-    ops: Vec<Op>,
-    arena: Vec<u8>,
-    scratch: Vec<u8>,
-    spans: Vec<(Range<usize>, Option<usize>)>,
-    renewed: bool,
-    time: Option<Time>,
-}
-
-#[derive(Debug)]
-struct Op {
-    key: Range<usize>,
-    /// `None` removes the key.
-    value: Option<Range<usize>>,
-    /// The key stands in the record already, so the value takes that place.
-    in_place: bool,
 }
 
 /// One event under the filters: fields are read straight from the slice or from earlier edits.
@@ -150,10 +131,7 @@ impl<'a> Edit<'a> {
             }
         }
         let overlay = &mut *self.fields.overlay;
-        let time = overlay.time;
-        overlay.clear();
-        overlay.time = time;
-        overlay.renewed = true;
+        overlay.renew();
         for (key, value) in kept {
             overlay.put(key.as_bytes(), Some(&value));
         }
@@ -162,6 +140,37 @@ impl<'a> Edit<'a> {
     /// Replaces the time of the event.
     pub fn set_time(&mut self, time: Time) {
         self.fields.overlay.time = Some(time);
+    }
+
+    /// The whole record as the filters before have left it.
+    pub fn record(&mut self) -> RawValue<'_> {
+        let Fields { event, overlay, .. } = &mut self.fields;
+        overlay.settle(event.record);
+        overlay.base(event.record)
+    }
+
+    /// Replaces the whole record. `write` reads the one there is, appends exactly one map, and says whether it did:
+    /// what it appended is forgotten if not.
+    pub fn set_record(&mut self, write: impl FnOnce(RawValue<'_>, &mut Vec<u8>) -> bool) {
+        let mut new = std::mem::take(&mut self.fields.overlay.scratch);
+        new.clear();
+        if write(self.record(), &mut new) {
+            debug_assert!(RawValue::parse(&new).is_ok_and(|value| value.pairs().is_some()));
+            std::mem::swap(&mut self.fields.overlay.base, &mut new);
+        }
+        self.fields.overlay.scratch = new;
+    }
+
+    /// Replaces Fluent Bit's metadata, where the sender wrote one. `write` is as for [`set_record`](Self::set_record),
+    /// and appends exactly one value.
+    pub fn set_metadata(&mut self, write: impl FnOnce(RawValue<'_>, &mut Vec<u8>) -> bool) {
+        let mut new = Vec::new();
+        if let Some(metadata) = self.fields.metadata()
+            && write(metadata, &mut new)
+        {
+            debug_assert!(RawValue::parse(&new).is_ok());
+            self.fields.overlay.metadata_new = new;
+        }
     }
 
     fn rewrite(&mut self, path: &FieldPath, value: Option<&[u8]>) {
@@ -186,7 +195,7 @@ impl<'a> Edit<'a> {
             Some(metadata) => {
                 write::array(out, 2);
                 time.write(out);
-                out.extend_from_slice(metadata.bytes());
+                out.extend_from_slice(overlay.metadata(metadata).bytes());
             }
             None => time.write(out),
         }
@@ -203,7 +212,7 @@ impl Fields<'_> {
 
     /// Fluent Bit's metadata map beside the record, where the sender wrote one.
     pub fn metadata(&self) -> Option<RawValue<'_>> {
-        self.event.metadata
+        Some(self.overlay.metadata(self.event.metadata?))
     }
 
     /// The time of the event, with earlier edits applied.
@@ -214,128 +223,11 @@ impl Fields<'_> {
     /// Looks up a field, with earlier edits applied.
     #[inline]
     pub fn get(&self, path: &FieldPath) -> Option<RawValue<'_>> {
-        if !self.overlay.ops.is_empty()
-            && let Some(op) = self.overlay.find(path.head().as_bytes())
-        {
-            let value = self.overlay.arena.get(op.value.clone()?)?;
-            return path.find_below_head(RawValue::from_checked(value));
+        match self.overlay.edited(path.head().as_bytes()) {
+            Edited::Value(value) => path.find_below_head(value),
+            Edited::Gone => None,
+            Edited::Untouched => path.find(self.overlay.base(self.event.record)),
         }
-        if self.overlay.renewed {
-            None
-        } else {
-            path.find(self.event.record)
-        }
-    }
-}
-
-impl Overlay {
-    fn clear(&mut self) {
-        self.ops.clear();
-        self.arena.clear();
-        self.renewed = false;
-        self.time = None;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.ops.is_empty() && !self.renewed && self.time.is_none()
-    }
-
-    fn key(&self, op: &Op) -> &[u8] {
-        self.arena.get(op.key.clone()).unwrap_or_default()
-    }
-
-    fn find(&self, key: &[u8]) -> Option<&Op> {
-        self.ops.iter().find(|op| self.key(op) == key)
-    }
-
-    fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let value = value.map(|value| self.keep(value));
-        if let Some(index) = self.ops.iter().position(|op| self.key(op) == key) {
-            if let Some(op) = self.ops.get_mut(index) {
-                op.value = value;
-            }
-            return;
-        }
-        let key = self.keep(key);
-        self.ops.push(Op {
-            key,
-            value,
-            in_place: false,
-        });
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(bytes);
-        start..self.arena.len()
-    }
-
-    /// Writes `record` with the edits: replaced values in their old places, new keys at the end.
-    fn write_record(&mut self, record: RawValue<'_>, out: &mut Vec<u8>) {
-        let kept = if self.renewed { 0 } else { self.plan(record) };
-        let added = self
-            .ops
-            .iter()
-            .filter(|op| op.value.is_some() && !op.in_place)
-            .count();
-        write::map(out, kept + u32::try_from(added).unwrap_or(u32::MAX));
-        for (span, op) in &self.spans {
-            out.extend_from_slice(record.bytes().get(span.clone()).unwrap_or_default());
-            let value = op
-                .and_then(|index| self.ops.get(index))
-                .and_then(|op| op.value.clone());
-            out.extend_from_slice(
-                value
-                    .and_then(|range| self.arena.get(range))
-                    .unwrap_or_default(),
-            );
-        }
-        for op in self.ops.iter().filter(|op| !op.in_place) {
-            let Some(value) = op.value.clone() else {
-                continue;
-            };
-            write::str_bytes(out, self.key(op));
-            out.extend_from_slice(self.arena.get(value).unwrap_or_default());
-        }
-        self.spans.clear();
-    }
-
-    /// Splits the record into spans to copy, each with the edit whose value follows it.
-    /// Returns how many pairs they make.
-    fn plan(&mut self, record: RawValue<'_>) -> u32 {
-        self.spans.clear();
-        let mut reader = Reader::new(record.bytes());
-        let Ok(Token::Map(left)) = reader.token() else {
-            return 0;
-        };
-        let mut kept = 0;
-        let mut from = reader.position();
-        for _ in 0..left {
-            let start = reader.position();
-            let Ok(key) = reader.value() else { break };
-            let behind_key = reader.position();
-            if reader.skip().is_err() {
-                break;
-            }
-            let op = key
-                .as_bytes()
-                .and_then(|key| self.ops.iter().position(|op| self.key(op) == key));
-            let Some(index) = op else {
-                kept += 1;
-                continue;
-            };
-            let Some(op) = self.ops.get_mut(index) else {
-                break;
-            };
-            let replaced = op.value.is_some() && !op.in_place;
-            op.in_place = true;
-            kept += u32::from(replaced);
-            let end = if replaced { behind_key } else { start };
-            self.spans.push((from..end, replaced.then_some(index)));
-            from = reader.position();
-        }
-        self.spans.push((from..reader.position(), None));
-        kept
     }
 }
 

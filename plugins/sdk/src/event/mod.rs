@@ -6,12 +6,13 @@ mod edit;
 mod entry;
 mod fingerprint;
 mod origin;
+mod overlay;
 mod path;
 mod tag;
 mod time;
 
 pub use batch::{Batch, Group, Piece};
-pub use chain::{Applied, Chain, FilterCount};
+pub use chain::{Applied, Chain, FilterCount, Walk};
 pub use edit::{Edit, Fate, Fields};
 pub use entry::{Entries, RawEvent, event_header, write_event};
 pub use fingerprint::{Answers, DIGEST_LEN, Fingerprint, Session};

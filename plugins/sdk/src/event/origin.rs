@@ -31,6 +31,17 @@ impl Origin {
             .map(move |place| first + place)
     }
 
+    /// The same chunk, of which exactly the records at `places` (ascending, of the chunk) are there.
+    #[must_use]
+    pub fn at(&self, places: &[u32]) -> Self {
+        let whole = Self {
+            first: places.first().copied().unwrap_or(self.first),
+            kept: None,
+            ..self.clone()
+        };
+        whole.narrowed(places.iter().map(|place| place - whole.first))
+    }
+
     /// The origin that remains when only `survivors` (indexes into this batch, ascending) are kept.
     #[must_use]
     pub fn narrowed(&self, survivors: impl Iterator<Item = u32>) -> Self {

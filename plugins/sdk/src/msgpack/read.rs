@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
         Self { buf, at: 0 }
     }
 
+    /// Starts at an offset of `buf`, which must be the first byte of a value.
+    pub fn starting_at(buf: &'a [u8], at: usize) -> Self {
+        Self { buf, at }
+    }
+
     /// Bytes read so far.
     #[inline]
     pub fn position(&self) -> usize {

@@ -1,0 +1,38 @@
+//! Certificates and keys out of PEM.
+
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject as _},
+};
+
+/// Why PEM cannot be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// There is nothing of the kind in it.
+    Nothing,
+    /// A key with a passphrase.
+    Encrypted,
+    /// It is no PEM.
+    Pem(pem::Error),
+}
+
+/// All certificates, in order; there is at least one.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(Unusable::Nothing),
+        found => found.map_err(Unusable::Pem),
+    }
+}
+
+/// The first private key.
+pub(crate) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unusable> {
+    let text = String::from_utf8_lossy(pem);
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(Unusable::Encrypted);
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => Unusable::Nothing,
+        error => Unusable::Pem(error),
+    })
+}
