@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use sdk::config::{Interval, Listen, Secret, Size};
 use serde::Deserialize;
+use tls::ServerTls;
 
 /// The parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,7 +33,7 @@ pub struct Config {
     #[serde(default = "yes")]
     pub udp_heartbeat: bool,
     /// Speak TLS, and nothing else. Fluentd's `<transport tls>`.
-    pub tls: Option<Tls>,
+    pub tls: Option<ServerTls>,
     /// Let nobody in without a key. Fluentd's `<security>`.
     pub security: Option<Security>,
     /// How long TLS and the exchange of keys may take together before a connection is closed.
@@ -119,50 +120,6 @@ pub enum Identity {
     Buffer,
     /// The sender's chunk id, and the place of a record in that chunk.
     Origin,
-}
-
-/// How TLS is spoken.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The PEM file of the certificate, with the intermediate ones behind it. This file and the others here are
-    /// read again when they change; connections that are open stay so.
-    #[schemars(length(min = 1))]
-    pub cert_path: String,
-    /// The PEM file of its private key: PKCS #8, PKCS #1 or SEC 1, without a passphrase.
-    #[schemars(length(min = 1))]
-    pub private_key_path: String,
-    /// Not supported: decrypt the key, and protect the file.
-    pub private_key_passphrase: Option<Secret>,
-    /// Ask each sender for a certificate that an authority in `ca_path` has signed.
-    #[serde(default)]
-    pub client_cert_auth: bool,
-    /// The PEM file with the authorities that sign the certificates of senders.
-    #[schemars(length(min = 1))]
-    pub ca_path: Option<String>,
-    /// The only version to speak, in place of `min_version` and `max_version`.
-    pub version: Option<TlsVersion>,
-    /// The oldest version to speak. `"TLSv1_2"` by default, which Fluentd's own output needs.
-    pub min_version: Option<TlsVersion>,
-    /// The newest version to speak. `"TLSv1_3"` by default.
-    pub max_version: Option<TlsVersion>,
-}
-
-/// A version of TLS, under both of Fluentd's names. Older ones are broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum TlsVersion {
-    /// 1.2
-    #[serde(rename = "TLSv1_2")]
-    V12,
-    /// 1.3
-    #[serde(rename = "TLSv1_3")]
-    V13,
-    /// 1.2
-    #[serde(rename = "TLS1_2")]
-    Short12,
-    /// 1.3
-    #[serde(rename = "TLS1_3")]
-    Short13,
 }
 
 /// Who is let in.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use sdk::sockets::Sockets;
 use tokio::{io::Interest, net::UdpSocket};
 
 use crate::report::Report;
@@ -26,8 +27,8 @@ pub(crate) struct Heartbeats {
 
 impl Heartbeats {
     /// Binds.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = Plain::bind(address)?;
+    pub(crate) fn bind(address: SocketAddr, sockets: &Sockets) -> io::Result<Self> {
+        let socket = sockets.take(&sockets.udp(address), || Plain::bind(address))?;
         let state = UdpSocketState::new((&socket).into())?;
         socket.set_nonblocking(true)?;
         Ok(Self {

@@ -8,9 +8,9 @@ mod config;
 mod connection;
 mod gate;
 mod heartbeat;
+pub mod in_unix;
 mod intake;
 mod listener;
-mod names;
 mod partial;
 mod peer;
 mod reading;
@@ -21,7 +21,6 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod unix;
 mod welcome;
 
@@ -33,8 +32,9 @@ use sdk::{
     stop::Stop,
 };
 
-pub use config::{Client, Config, Identity, Security, Tls, TlsVersion, User};
+pub use config::{Client, Config, Identity, Security, User};
 use settings::Settings;
+pub use tls::{ServerTls as Tls, TlsVersion};
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -59,6 +59,10 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Box<dyn Input>, Conf
 }
 
 impl Input for Forward {
+    fn prepare<'a>(&'a self, cx: &'a InputCx) -> Fut<'a, Result<(), RunError>> {
+        Box::pin(listener::prepare(&self.settings, cx))
+    }
+
     fn run(self: Box<Self>, cx: InputCx, stop: Stop) -> Fut<'static, Result<(), RunError>> {
         Box::pin(listener::run(self.settings, cx, stop))
     }

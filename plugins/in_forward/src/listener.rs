@@ -1,9 +1,11 @@
 //! Binding, accepting connections, each into a task of its own, and what runs beside them.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use sdk::{RunError, input::InputCx, stop::Stop};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use lines::Names;
+use sdk::{RunError, input::InputCx, sockets::Sockets, stop::Stop};
+use socket2::{SockRef, TcpKeepalive};
+use tls::Server;
 use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
     task::JoinSet,
@@ -13,13 +15,11 @@ use crate::{
     capacity::Capacity,
     gate::Gate,
     heartbeat::Heartbeats,
-    names::Names,
     partial::Partial,
     peer::Peer,
     report::Report,
     settings::{Place, Settings},
     source::Source,
-    tls::Current,
     unix::Bound,
     welcome::{serve_plain, serve_tls},
 };
@@ -52,11 +52,12 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
     let mut beside = JoinSet::new();
     let mut tls = None;
     if let Some(files) = settings.tls.clone() {
-        let current = Current::load(files).await?;
-        tls = Some(current.subscribe());
-        beside.spawn(current.keep_up(Arc::clone(&report)));
+        let server = Server::load(files).await?.measured(&cx.metrics);
+        tls = Some(server.subscribe());
+        let report = Arc::clone(&report);
+        beside.spawn(server.keep_up(move |reload| report.tls_reload(&reload)));
     }
-    let (listener, heartbeats, bound) = bind(&settings)?;
+    let (listener, heartbeats, bound) = bind(&settings, &cx.sockets)?;
     if let Some(heartbeats) = heartbeats {
         beside.spawn(heartbeats.answer(Arc::clone(&report)));
     }
@@ -75,7 +76,7 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         cx,
         report,
         gate,
-        names: Names::new(),
+        names: Names::default(),
         partial,
         tls,
     });
@@ -95,6 +96,7 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         }
     }
     drop(listener);
+    source.cx.sockets.close();
     while let Some(ended) = connections.join_next().await {
         reap(Some(ended), &source);
     }
@@ -103,6 +105,17 @@ pub(crate) async fn run(settings: Settings, cx: InputCx, stop: Stop) -> Result<(
         partial.finish().await;
     }
     Ok(())
+}
+
+/// Tries what can fail before connections are served: the place and the files of TLS.
+///
+/// # Errors
+/// Those of [`run`].
+pub(crate) async fn prepare(settings: &Settings, cx: &InputCx) -> Result<(), RunError> {
+    if let Some(files) = settings.tls.clone() {
+        Server::load(files).await?;
+    }
+    bind(settings, &cx.sockets).map(drop)
 }
 
 impl Listener {
@@ -121,11 +134,14 @@ impl Listener {
 }
 
 /// Binds the place. Returns what is listened on, the socket of heartbeats, and how the place is called.
-fn bind(settings: &Settings) -> Result<(Listener, Option<Heartbeats>, String), RunError> {
+fn bind(
+    settings: &Settings,
+    sockets: &Sockets,
+) -> Result<(Listener, Option<Heartbeats>, String), RunError> {
     let address = match &settings.place {
         Place::Unix(path, perm) => {
             let what = format!("listen on the Unix socket {}", path.display());
-            let bound = Bound::new(path, *perm, settings.backlog);
+            let bound = Bound::new(path, *perm, settings.backlog, sockets);
             let bound = bound.map_err(|source| RunError::Io { what, source })?;
             let name = path.display().to_string();
             return Ok((Listener::Unix(bound), None, name));
@@ -139,13 +155,17 @@ fn bind(settings: &Settings) -> Result<(Listener, Option<Heartbeats>, String), R
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let listener = bind_tcp(address, settings.backlog).map_err(failed(""))?;
+        let listener = lines::bind(address, settings.backlog, sockets).map_err(failed(""))?;
         let bound = listener.local_addr().unwrap_or(address);
-        let heartbeats = match settings.udp_heartbeat.then(|| Heartbeats::bind(bound)) {
+        let heartbeats = settings.udp_heartbeat;
+        let heartbeats = match heartbeats.then(|| Heartbeats::bind(bound, sockets)) {
             None => None,
             Some(Ok(heartbeats)) => Some(heartbeats),
             // Another process has the port for UDP: another one will do.
-            Some(Err(_)) if tries > 0 => continue,
+            Some(Err(_)) if tries > 0 => {
+                sockets.release(&sockets.tcp(address));
+                continue;
+            }
             Some(Err(error)) => {
                 let what = " by UDP for heartbeats (udp_heartbeat = false does without)";
                 return Err(failed(what)(error));
@@ -153,19 +173,6 @@ fn bind(settings: &Settings) -> Result<(Listener, Option<Heartbeats>, String), R
         };
         return Ok((Listener::Tcp(listener), heartbeats, bound.to_string()));
     }
-}
-
-fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    TcpListener::from_std(socket.into())
 }
 
 fn accept(
@@ -189,7 +196,7 @@ fn accept(
         match (accepted, &source.tls) {
             (Accepted::Unix(stream), _) => serve_plain(stream, peer, &source, stop).await,
             (Accepted::Tcp(stream), tls) => {
-                if let Err(error) = prepare(&stream, source.settings.send_keepalive_packet) {
+                if let Err(error) = configure(&stream, source.settings.send_keepalive_packet) {
                     // The sender is gone already.
                     tracing::debug!(%peer, %error, "a connection ended before it began");
                 }
@@ -206,7 +213,7 @@ fn accept(
     });
 }
 
-fn prepare(stream: &TcpStream, keepalive: bool) -> io::Result<()> {
+fn configure(stream: &TcpStream, keepalive: bool) -> io::Result<()> {
     // Acknowledgements are small and each has a write of its own.
     stream.set_nodelay(true)?;
     if keepalive {

@@ -1,21 +1,14 @@
 //! What the operator sees of the connections: counters, and log lines that come seldom.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 use forward_protocol::{Flaw, Flaws};
 use sdk::{
     input::InputCx,
     metrics::{Counter, Gauge},
+    sparing::Sparing,
 };
-use tokio::time::Instant;
-
-/// Least time between two log lines for the same reason.
-const QUIET: Duration = Duration::from_secs(10);
+use tls::Reload;
 
 /// Counters and the log of one source.
 #[derive(Debug)]
@@ -29,14 +22,7 @@ pub(crate) struct Report {
     accepted: Counter,
     acks: Counter,
     acks_dropped: Counter,
-    said: Mutex<HashMap<&'static str, Said>>,
-}
-
-/// When a reason was logged, and how often it was not since.
-#[derive(Debug)]
-struct Said {
-    at: Instant,
-    unsaid: u64,
+    said: Sparing,
 }
 
 /// A connection that is open, for the gauge.
@@ -74,7 +60,7 @@ impl Report {
                 "forward_acks_dropped",
                 "Acknowledgements not sent because the sender reads none",
             ),
-            said: Mutex::default(),
+            said: Sparing::default(),
             cx: cx.clone(),
         }
     }
@@ -112,14 +98,25 @@ impl Report {
         self.warn(reason, peer, error);
     }
 
-    /// The files of TLS were read again, or could not be.
-    pub(crate) fn tls_reload(&self, result: &'static str) {
+    /// The files of TLS changed. What cannot be used is said in the log.
+    pub(crate) fn tls_reload(&self, reload: &Reload<'_>) {
         let help = "Times that changed TLS files were read again";
+        let result = match reload {
+            Reload::Done => "ok",
+            Reload::Failed { .. } => "failed",
+        };
         let labels = [("direction", "in"), ("result", result)];
         self.cx
             .metrics
             .counter("forward_tls_reloads", help, &labels)
             .inc();
+        match reload {
+            Reload::Done => self.info(&"the changed TLS files are in use for new connections"),
+            Reload::Failed { cert_path, error } => {
+                let text = format!("{error}; what was read before stays in use");
+                self.warn("tls_files", &cert_path.display(), &text);
+            }
+        }
     }
 
     /// Says something good in the log.
@@ -215,29 +212,9 @@ impl Report {
         peer: &dyn fmt::Display,
         text: &dyn fmt::Display,
     ) {
-        if let Some(unsaid) = self.may_say(reason) {
+        if let Some(unsaid) = self.said.may_say(reason) {
             let source = &*self.source;
             tracing::warn!(source, %peer, reason, unsaid, "{text}");
-        }
-    }
-
-    /// How often this reason was not said since it was last said; `None` when it was said just now.
-    fn may_say(&self, reason: &'static str) -> Option<u64> {
-        let now = Instant::now();
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match said.get_mut(reason) {
-            Some(last) if now.duration_since(last.at) < QUIET => {
-                last.unsaid += 1;
-                None
-            }
-            Some(last) => {
-                last.at = now;
-                Some(std::mem::take(&mut last.unsaid))
-            }
-            None => {
-                said.insert(reason, Said { at: now, unsaid: 0 });
-                Some(0)
-            }
         }
     }
 }

@@ -15,7 +15,9 @@ use sdk::{
     event::Tag,
 };
 
-use crate::{Config, Identity, gate::Rules, partial::PartialSettings, tls::TlsSettings};
+use tls::ServerFiles;
+
+use crate::{Config, Identity, gate::Rules, partial::PartialSettings};
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) place: Place,
     pub(crate) backlog: i32,
     pub(crate) udp_heartbeat: bool,
-    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) tls: Option<ServerFiles>,
     pub(crate) rules: Option<Arc<Rules>>,
     pub(crate) handshake_timeout: Duration,
     tag: Option<Tag>,
@@ -90,7 +92,7 @@ impl Settings {
         let tls = config
             .tls
             .as_ref()
-            .and_then(|tls| checks::tls(tls, &mut errors));
+            .and_then(|tls| tls.check("/tls", &mut errors));
         let rules = config
             .security
             .as_ref()

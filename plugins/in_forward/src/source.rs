@@ -3,12 +3,12 @@
 use std::{io, sync::Arc, time::Duration};
 
 use forward_protocol::ProtocolError;
+use lines::Names;
 use sdk::input::{EmitError, InputCx};
-
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::{gate::Gate, names::Names, partial::Partial, report::Report, settings::Settings};
+use crate::{gate::Gate, partial::Partial, report::Report, settings::Settings};
 
 /// What connections of one source have in common.
 #[derive(Debug)]

@@ -10,10 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sdk::sockets::Sockets;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// A Unix socket that is listened on. Dropping it removes its file.
+/// A Unix socket that is listened on. Its file goes when nobody listens on it any more.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) listener: UnixListener,
@@ -22,38 +23,39 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// Binds `path`. The file of a process that is gone is replaced; one that is in use, or no socket, is not.
-    pub(crate) fn new(path: &Path, perm: Option<u32>, backlog: i32) -> io::Result<Self> {
-        let is_socket = symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-        if is_socket
-            && UnixStream::connect(path)
-                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        {
-            remove_file(path)?;
-        }
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
+    pub(crate) fn new(
+        path: &Path,
+        perm: Option<u32>,
+        backlog: i32,
+        sockets: &Sockets,
+    ) -> io::Result<Self> {
+        let socket = sockets.take(&sockets.unix(path), || bind(path))?;
         if let Some(perm) = perm {
             set_permissions(path, Permissions::from_mode(perm))?;
         }
-        socket.set_nonblocking(true)?;
         socket.listen(backlog)?;
         Ok(Self {
             listener: UnixListener::from_std(socket.into())?,
             path: path.to_owned(),
         })
     }
-}
 
-impl Bound {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
-impl Drop for Bound {
-    fn drop(&mut self) {
-        // What cannot be removed is replaced at the next start.
-        drop(remove_file(&self.path));
+fn bind(path: &Path) -> io::Result<Socket> {
+    let is_socket = symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+    if is_socket
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    {
+        remove_file(path)?;
     }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }

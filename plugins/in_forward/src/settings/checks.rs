@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
-    time::Duration,
 };
 
 use forward_protocol::handshake::User;
@@ -13,14 +12,11 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 
 use super::Place;
 use crate::{
-    Client, Config, Security, Tls, TlsVersion,
+    Client, Config, Security,
     gate::{Rule, Rules, Whence},
     partial::PartialSettings,
-    tls::TlsSettings,
 };
 
-/// How often the files of TLS are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A joined line has to find its place in a frame of a buffer.
 const PARTIAL_SIZE_MAX: Size = Size(16 << 20);
 /// Fluentd's port.
@@ -148,59 +144,6 @@ pub(super) fn keys(config: &Config, errors: &mut ConfigErrors) {
         );
         errors.push(error.help("leave one of them out; \"source_address_key\" needs no DNS"));
     }
-}
-
-/// How TLS is spoken.
-pub(super) fn tls(tls: &Tls, errors: &mut ConfigErrors) -> Option<TlsSettings> {
-    let before = errors.len();
-    if tls.private_key_passphrase.is_some() {
-        let error = ConfigError::at(
-            "/tls/private_key_passphrase",
-            "private keys with a passphrase are not supported",
-        );
-        errors.push(error.help(
-            "decrypt the key: openssl pkey -in KEY -out PLAIN, and let only this user read it",
-        ));
-    }
-    match (tls.client_cert_auth, &tls.ca_path) {
-        (true, None) => {
-            let error = ConfigError::at(
-                "/tls/client_cert_auth",
-                "certificates of senders are asked for, but no authority is named that signs them",
-            );
-            errors.push(error.help("add \"ca_path\""));
-        }
-        (false, Some(_)) => {
-            let error = ConfigError::at(
-                "/tls/ca_path",
-                "is not used without \"client_cert_auth = true\"",
-            );
-            errors.push(error.help("write that, too, or leave this out"));
-        }
-        _ => {}
-    }
-    if tls.version.is_some() && (tls.min_version.is_some() || tls.max_version.is_some()) {
-        let error = ConfigError::at(
-            "/tls/version",
-            "stands beside \"min_version\" or \"max_version\"",
-        );
-        errors.push(error.help("it means both of them: leave it out, or them"));
-    }
-    let is_13 = |version| matches!(version, TlsVersion::V13 | TlsVersion::Short13);
-    let has_12 = !tls.version.or(tls.min_version).is_some_and(is_13);
-    let has_13 = tls.version.or(tls.max_version).is_none_or(is_13);
-    if !has_12 && !has_13 {
-        let error = ConfigError::at("/tls/min_version", "is above \"max_version\"");
-        errors.push(error.help("leave one of them out"));
-    }
-    (errors.len() == before).then(|| TlsSettings {
-        cert_path: (&tls.cert_path).into(),
-        key_path: (&tls.private_key_path).into(),
-        ca_path: tls.ca_path.as_ref().map(Into::into),
-        has_12,
-        has_13,
-        look_every: LOOK_EVERY,
-    })
 }
 
 /// Who is let in.

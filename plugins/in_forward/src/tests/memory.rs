@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lines::Names;
 use sdk::{
     budget::Budget,
     input::{InputCx, Ready},
@@ -17,10 +18,7 @@ use tokio::{
 };
 
 use super::kit::*;
-use crate::{
-    names::Names, peer::Peer, report::Report, settings::Settings, source::Source,
-    welcome::serve_plain,
-};
+use crate::{peer::Peer, report::Report, settings::Settings, source::Source, welcome::serve_plain};
 
 /// Starts with pieces of at most `part_bytes` and this budget.
 async fn start(part_bytes: usize, budget: &Budget, cx: impl FnOnce(Ready) -> InputCx) -> Running {
@@ -59,7 +57,11 @@ async fn a_large_message_comes_in_pieces_that_belong_together() {
         .iter()
         .map(|batch| batch.piece.clone().expect("a piece"))
         .collect();
-    assert!(pieces.iter().all(|piece| piece.group == pieces[0].group));
+    assert!(
+        pieces
+            .iter()
+            .all(|piece| piece.group.id == pieces[0].group.id)
+    );
     let (last, earlier) = pieces.split_last().unwrap();
     assert!(last.last && earlier.iter().all(|piece| !piece.last));
     let (last, earlier) = batches.split_last().unwrap();
@@ -227,7 +229,7 @@ impl Pipes {
                 report: Report::new(&cx).into(),
                 cx,
                 gate: None,
-                names: Names::new(),
+                names: Names::default(),
                 partial: None,
                 tls: None,
             }),

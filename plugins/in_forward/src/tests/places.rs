@@ -95,6 +95,6 @@ fn what_is_no_socket_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("precious");
     std::fs::write(&path, "kept").unwrap();
-    assert!(crate::unix::Bound::new(&path, None, 1).is_err());
+    assert!(crate::unix::Bound::new(&path, None, 1, &sdk::sockets::Sockets::detached()).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
 }

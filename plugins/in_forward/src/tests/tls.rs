@@ -251,7 +251,10 @@ async fn a_changed_certificate_is_shown_to_new_connections_and_open_ones_stay() 
     let folder = Folder::new();
     let collector = Collector::default();
     let often = |settings: &mut Settings| {
-        settings.tls.as_mut().unwrap().look_every = Duration::from_millis(20);
+        settings.tls = settings
+            .tls
+            .take()
+            .map(|files| files.look_every(Duration::from_millis(20)));
     };
     let running = Running::start_with(folder.tls(), often, |ready| collector.cx(ready)).await;
     let mut open = connect(&running, V13).await.unwrap();
