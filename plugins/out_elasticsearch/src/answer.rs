@@ -15,7 +15,7 @@ use crate::{
 
 /// The query that makes answers short. `status` must stay: items of which nothing is left vanish, and with them
 /// the order.
-pub(crate) const FILTER_PATH: &str = "filter_path=errors,items.*.status,items.*.error";
+pub(crate) const FILTER_PATH: &str = "filter_path=took,errors,items.*.status,items.*.error";
 
 /// What a server answered with status 200.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,20 @@ impl Answer {
             None => Err(Garbage::NotBulk),
         }
     }
+}
+
+/// How long the server says that it took, in milliseconds. It stands before the items, so only the head is looked at.
+pub(crate) fn took_ms(body: &[u8]) -> Option<u32> {
+    const FIELD: &[u8] = b"\"took\":";
+    let at = body
+        .windows(FIELD.len())
+        .take(HEAD_LEN_MAX)
+        .position(|at| at == FIELD)?;
+    let digits = body
+        .get(at + FIELD.len()..)?
+        .split(|byte| !byte.is_ascii_digit());
+    let digits = digits.into_iter().next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Counts the items when every one of them is a success in its shortest form.

@@ -1,6 +1,6 @@
 //! Counters of items and bytes.
 
-use sdk::metrics::{Counter, Metrics};
+use sdk::metrics::{Counter, Histogram, Metrics};
 
 /// Counters of what became of items, and of bytes.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct Counters {
     pub(crate) other: Counter,
     pub(crate) body: Counter,
     pub(crate) wire: Counter,
+    /// What the server says that a request took, in seconds.
+    pub(crate) took: Histogram,
 }
 
 impl Counters {
@@ -33,6 +35,11 @@ impl Counters {
             other: item("other"),
             body: bytes("body"),
             wire: bytes("wire"),
+            took: metrics.histogram(
+                "elasticsearch_took_seconds",
+                "What the server says that a bulk request took",
+                &[],
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use sdk::output::{Failure, FailureKind, Outcome, Verdict};
 
 use crate::{
     action::id_of,
-    answer::{Answer, Item},
+    answer::{Answer, Item, took_ms},
     bulk::Bulk,
     document::Documents,
     hosts::NoHost,
@@ -91,6 +91,9 @@ impl<'a> Delivery<'a> {
             }
         };
         if reply.status == 200 {
+            if let Some(ms) = took_ms(&reply.body) {
+                self.bulk.counters.took.observe(f64::from(ms) / 1000.0);
+            }
             return match Answer::read(&reply.body, self.bulk.op_type, positions.len()) {
                 Ok(answer) => self.settle(&positions, answer),
                 Err(garbage) => {

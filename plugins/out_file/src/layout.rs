@@ -1,15 +1,19 @@
 //! The checked parameters, and how they make a line.
 
+use std::{fmt, sync::Arc};
+
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 use sdk::{
     config::{ConfigError, ConfigErrors, Template},
     event::{RawEvent, Tag, Time},
-    json::{Clash, Lead, Unwritable, Writer},
+    formatter::{FormatError, Formatter},
+    json::{Clash, Lead, Writer},
     msgpack::RawValue,
+    plugin::BuildCx,
 };
 
 use crate::{
-    Compress, Config, Format,
+    Compress, Config, Format, Formatting,
     append::{Appender, Permissions},
     location::Location,
     rotate::{RESERVED_ENDINGS, Rotation},
@@ -21,9 +25,26 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Layout {
     config: Config,
+    form: Form,
     template: Template,
     hostname: String,
     permissions: Permissions,
+}
+
+/// How an event becomes a line.
+#[derive(Clone)]
+enum Form {
+    Own(Format),
+    By(Arc<dyn Formatter>),
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(format) => write!(f, "{format:?}"),
+            Self::By(_) => f.write_str("a formatter"),
+        }
+    }
 }
 
 impl Layout {
@@ -31,8 +52,15 @@ impl Layout {
     ///
     /// # Errors
     /// Everything that is wrong, each at its place.
-    pub(crate) fn new(config: &Config, hostname: &str) -> Result<Self, ConfigErrors> {
+    pub(crate) fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
+        let form = match &config.format {
+            Formatting::Own(format) => Some(Form::Own(*format)),
+            Formatting::Table(table) => {
+                let formatter = cx.formatter("/format", table).map(Form::By);
+                formatter.map_err(|found| errors.extend(found)).ok()
+            }
+        };
         let template = check_path(config, &mut errors);
         let file = octal(
             "/file_permission",
@@ -56,11 +84,12 @@ impl Layout {
             let error = ConfigError::at("/symlink_path", "the link would stand where the file is");
             errors.push(error.help("give it another name"));
         }
-        match template {
-            Some(template) if errors.is_empty() => Ok(Self {
+        match (template, form) {
+            (Some(template), Some(form)) if errors.is_empty() => Ok(Self {
                 config: config.clone(),
+                form,
                 template,
-                hostname: hostname.to_owned(),
+                hostname: cx.hostname.to_string(),
                 permissions: Permissions { file, dir },
             }),
             _ => Err(errors),
@@ -88,6 +117,7 @@ impl Layout {
     pub(crate) fn writer(&self) -> LineWriter<'_> {
         LineWriter {
             config: &self.config,
+            form: &self.form,
             zone: self.config.timezone.get(),
             json: Writer::default(),
             lead: Lead::new(),
@@ -162,6 +192,7 @@ fn octal(at: &str, text: Option<&str>, errors: &mut ConfigErrors) -> Option<u32>
 #[derive(Debug)]
 pub(crate) struct LineWriter<'a> {
     config: &'a Config,
+    form: &'a Form,
     zone: TimeZone,
     json: Writer,
     lead: Lead,
@@ -173,14 +204,14 @@ pub(crate) struct LineWriter<'a> {
 impl LineWriter<'_> {
     /// The events that follow have this tag.
     pub(crate) fn start_frame(&mut self, tag: &Tag) {
-        if self.config.format == Format::OutFile {
+        if matches!(self.form, Form::Own(Format::OutFile)) {
             // A tag comes from the sender; it must not end the line or the column.
             let letters = tag.as_str().chars();
             self.tag = letters
                 .map(|letter| if letter.is_control() { '_' } else { letter })
                 .collect();
         }
-        if self.config.format == Format::Json {
+        if matches!(self.form, Form::Own(Format::Json)) {
             let mut lead = Lead::new();
             if self.config.include_time_key {
                 lead = lead.time(&self.config.time_key);
@@ -195,25 +226,40 @@ impl LineWriter<'_> {
     /// Appends the line of an event.
     ///
     /// # Errors
-    /// [`Unwritable`]; `out` is then as it was.
+    /// [`FormatError`]; `out` is then as it was.
     pub(crate) fn write(
         &mut self,
         out: &mut Vec<u8>,
+        tag: &Tag,
         event: &RawEvent<'_>,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), FormatError> {
         let start = out.len();
-        match self.config.format {
+        let written = match self.form {
+            Form::By(formatter) => formatter.format(tag, event, out),
+            Form::Own(format) => self.write_own(out, *format, event),
+        };
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn write_own(
+        &mut self,
+        out: &mut Vec<u8>,
+        format: Format,
+        event: &RawEvent<'_>,
+    ) -> Result<(), FormatError> {
+        match format {
             Format::Json => self.lead.set_time(event.time),
             Format::OutFile => self.write_head(out, event.time),
         }
         let mut clash = |name: &str, _: RawValue<'_>| Clash::Rename(format!("{name}_"));
-        let written = self.json.record(out, &self.lead, event.record, &mut clash);
-        if written.is_err() {
-            out.truncate(start);
-        } else {
-            out.push(b'\n');
-        }
-        written
+        self.json
+            .record(out, &self.lead, event.record, &mut clash)
+            .map_err(|error| FormatError::new(error.to_string()))?;
+        out.push(b'\n');
+        Ok(())
     }
 
     fn write_head(&mut self, out: &mut Vec<u8>, time: Time) {

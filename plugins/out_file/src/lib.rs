@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use sdk::{
     Fut, RunError,
     clock::Clock,
-    config::{self, ConfigErrors, Interval, Size, Zone},
+    config::{self, ConfigErrors, FormatterTable, Interval, Size, Zone},
     output::{ChunkView, Failure, FailureKind, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
     stop::Stop,
@@ -57,8 +57,9 @@ pub struct Config {
     #[schemars(extend("exclusive" = true))]
     pub path: String,
     /// `json` writes one object per line; `out_file` writes time, tag and record with tabs between them, as Fluentd does.
+    /// Or a table with the `type` of a formatter and its parameters.
     #[serde(default)]
-    pub format: Format,
+    pub format: Formatting,
     /// Format `json`: put the time of the event in the object, in UTC with nanoseconds.
     #[serde(default = "yes")]
     pub include_time_key: bool,
@@ -76,6 +77,7 @@ pub struct Config {
     pub timezone: Zone,
     /// Call a chunk written only when the disk has it (fdatasync).
     #[serde(default = "yes")]
+    #[schemars(extend("weakens" = false))]
     pub sync: bool,
     /// Add to files that exist. It cannot be false: a chunk has no file of its own here.
     #[serde(default = "yes")]
@@ -96,7 +98,23 @@ pub struct Config {
     pub symlink_path: Option<String>,
 }
 
-/// How an event is written.
+/// How an event is written: in one of two forms of this output, or by a formatter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Formatting {
+    /// A form that this output has.
+    Own(Format),
+    /// A formatter with its parameters.
+    Table(FormatterTable),
+}
+
+impl Default for Formatting {
+    fn default() -> Self {
+        Self::Own(Format::default())
+    }
+}
+
+/// The forms that this output has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -159,7 +177,7 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 
 impl File {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
-        let layout = Layout::new(config, &cx.hostname)?;
+        let layout = Layout::new(config, cx)?;
         Ok(Self {
             clock: cx.clock.clone(),
             sweep_every: config

@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use sdk::{
     event::{RawEvent, Tag, Time},
+    formatter::FormatError,
     output::{ChunkView, Failure, FailureKind, Frame, Verdict},
 };
 
@@ -79,17 +80,12 @@ impl Gather<'_> {
         }
     }
 
-    fn event(
-        &mut self,
-        tag: &Tag,
-        event: RawEvent<'_>,
-        index: u32,
-    ) -> Result<(), sdk::json::Unwritable> {
+    fn event(&mut self, tag: &Tag, event: RawEvent<'_>, index: u32) -> Result<(), FormatError> {
         let place = self.finder.find(tag, event, &mut self.lines.portions);
         let Some(portion) = self.lines.portions.get_mut(place) else {
             return Ok(());
         };
-        self.writer.write(&mut portion.text, &event)?;
+        self.writer.write(&mut portion.text, tag, &event)?;
         portion.records.push(index);
         portion.newest = portion.newest.max(event.time);
         Ok(())

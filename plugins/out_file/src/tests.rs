@@ -536,3 +536,28 @@ fn mistakes_are_refused_at_their_place() {
         .is_ok()
     );
 }
+
+#[tokio::test]
+async fn a_formatter_can_write_the_lines() {
+    static FORMATTERS: &[&Descriptor] =
+        &[&formatters::json::PLUGIN, &formatters::single_value::PLUGIN];
+    let cx = BuildCx {
+        plugins: FORMATTERS,
+        ..BuildCx::detached("test")
+    };
+    let folder = TempDir::new().unwrap();
+    let build = |format: Value| {
+        let params = json!({ "path": path_in(&folder, "${tag}.log"), "format": format });
+        File::new(&config::parse(params).unwrap(), &cx)
+    };
+    let frames = |tag: &str| [event_frame(tag, &[(1, json!({ "message": "x", "n": 1 }))])];
+    let output = build(json!({ "type": "json" })).unwrap();
+    assert_eq!(write(&output, &frames("a")).await, Outcome::Delivered);
+    let text = fs::read_to_string(at(&folder, "a.log")).unwrap();
+    assert_eq!(text, "{\"message\":\"x\",\"n\":1}\n");
+    let output = build(json!({ "type": "single_value" })).unwrap();
+    assert_eq!(write(&output, &frames("b")).await, Outcome::Delivered);
+    assert_eq!(fs::read_to_string(at(&folder, "b.log")).unwrap(), "x\n");
+    let errors = build(json!({ "type": "jsn" })).unwrap_err();
+    assert_eq!(errors[0].path, "/format/type");
+}

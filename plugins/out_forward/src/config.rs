@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use sdk::config::{Interval, OneOrMany, Secret};
+use sdk::config::{Interval, Secret};
 use serde::Deserialize;
+use tls::ClientTls;
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -23,12 +24,13 @@ pub struct Config {
     /// `tcp` in the clear, or `tls`. Default: `tls` where there is a table `tls`.
     pub transport: Option<Transport>,
     /// TLS: what to trust and what to show.
-    pub tls: Option<Tls>,
+    pub tls: Option<ClientTls>,
     /// The handshake with servers that ask for a shared key.
     pub security: Option<Security>,
     /// Ask for an acknowledgement of every message, and keep records until it came. `true`, other than in Fluentd: with
     /// `false` a server that dies loses what it has not read yet.
     #[serde(default = "yes")]
+    #[schemars(extend("weakens" = false))]
     pub require_ack_response: bool,
     /// How long to wait for the next acknowledgement before the server is left out and the records go to another one.
     #[serde(default = "default_ack_response_timeout")]
@@ -162,45 +164,6 @@ pub enum Transport {
     Tcp,
     /// TLS 1.2 or 1.3.
     Tls,
-}
-
-/// TLS.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// Files with certificates in PEM to trust besides the known authorities: of authorities, or of the servers
-    /// themselves.
-    #[serde(default)]
-    #[schemars(extend("aliases" = ["tls_ca_cert_path", "tls_cert_path", "cert_path"]))]
-    pub ca_cert_path: OneOrMany<PathBuf>,
-    /// A file with the certificate chain in PEM to show to servers, with `client_private_key_path`.
-    #[schemars(extend("aliases" = ["tls_client_cert_path"]))]
-    pub client_cert_path: Option<PathBuf>,
-    /// A file with the key of `client_cert_path` in PEM, not encrypted.
-    #[schemars(extend("aliases" = ["tls_client_private_key_path"]))]
-    pub client_private_key_path: Option<PathBuf>,
-    /// Check that the certificate names the server.
-    #[serde(default = "yes")]
-    #[schemars(extend("aliases" = ["tls_verify_hostname"]))]
-    pub verify_hostname: bool,
-    /// Trust a server whose certificate nobody vouches for but itself.
-    #[serde(default)]
-    #[schemars(extend("aliases" = ["tls_allow_self_signed_cert"]))]
-    pub allow_self_signed_cert: bool,
-    /// Trust anybody who answers.
-    #[serde(default)]
-    #[schemars(extend("aliases" = ["tls_insecure_mode"]))]
-    pub insecure_mode: bool,
-}
-
-impl Tls {
-    /// As without a table.
-    pub(crate) fn standard() -> Self {
-        Self {
-            verify_hostname: true,
-            ..Self::default()
-        }
-    }
 }
 
 /// The handshake.

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     connection::{Connection, Stream},
-    tls::Connector,
+    greeting,
     trouble::Trouble,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Dialer {
     /// How long TLS may take, and how long the handshake.
     pub(crate) handshake_timeout: Duration,
     pub(crate) send_keepalive_packet: bool,
-    pub(crate) tls: Option<Arc<Connector>>,
+    pub(crate) tls: Option<Arc<tls::Client>>,
 }
 
 impl Dialer {
@@ -83,8 +83,8 @@ impl Dialer {
         };
         let mut stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
-            Some(connector) => {
-                let greeting = connector.connect(name, stream);
+            Some(client) => {
+                let greeting = greeting::connect(client, name, stream);
                 let greeted = timeout(self.handshake_timeout, greeting).await;
                 Box::new(greeted.map_err(|_| late("TLS handshake", FailureKind::Tls))??)
             }
@@ -104,7 +104,7 @@ impl Dialer {
 async fn handshake(stream: &mut Box<dyn Stream>, identity: Identity) -> Result<bool, Trouble> {
     let failed = |message: String| Trouble::connect(FailureKind::Auth, message);
     let broken = |error: std::io::Error| failed(format!("the handshake was cut off: {error}"));
-    let salt = Connector::random().ok_or_else(|| failed("no random numbers".into()))?;
+    let salt = tls::random().ok_or_else(|| failed("no random numbers".into()))?;
     let mut client = Client::new(identity, salt);
     let mut bytes = BytesMut::new();
     loop {

@@ -8,6 +8,7 @@ mod delivery;
 mod detector;
 mod dial;
 mod discovery;
+mod greeting;
 mod health;
 mod heartbeat;
 mod message;
@@ -18,7 +19,6 @@ mod rewrite;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
@@ -32,13 +32,13 @@ use sdk::{
 };
 
 pub use config::{
-    Compress, Config, DiscoveryKind, HeartbeatType, Security, Server, ServiceDiscovery, Tls,
-    Transport,
+    Compress, Config, DiscoveryKind, HeartbeatType, Security, Server, ServiceDiscovery, Transport,
 };
 use discovery::Discovery;
 use message::Recipe;
 use node::Node;
 use nodes::Nodes;
+pub use tls::ClientTls as Tls;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {

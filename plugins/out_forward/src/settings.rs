@@ -7,9 +7,10 @@ use sdk::{
     config::{ConfigError, ConfigErrors, Secret},
     plugin::BuildCx,
 };
+use tls::{Client, ClientTls};
 
 use crate::{
-    config::{Config, HeartbeatType, Security, Server, Tls, Transport},
+    config::{Config, HeartbeatType, Security, Server, Transport},
     connection::Patience,
     dial::Dialer,
     discovery::Lookup,
@@ -18,7 +19,6 @@ use crate::{
     names::NameRules,
     node::{Common, Spec},
     rewrite::Rewrite,
-    tls::Connector,
 };
 
 /// How long an idle connection is kept when nothing is said.
@@ -128,7 +128,7 @@ impl Config {
         }
     }
 
-    fn connector(&self, errors: &mut ConfigErrors) -> Option<Arc<Connector>> {
+    fn connector(&self, errors: &mut ConfigErrors) -> Option<Arc<Client>> {
         let tls = match (self.transport, &self.tls) {
             (Some(Transport::Tcp), Some(_)) => {
                 let message = "`transport = \"tcp\"` has no use for the table `tls`";
@@ -137,11 +137,11 @@ impl Config {
                 return None;
             }
             (None | Some(Transport::Tcp), None) => return None,
-            (Some(Transport::Tls), None) => Tls::standard(),
+            (Some(Transport::Tls), None) => ClientTls::default(),
             (_, Some(tls)) => tls.clone(),
         };
-        match Connector::new(tls) {
-            Ok(connector) => Some(Arc::new(connector)),
+        match Client::new(tls, "/tls") {
+            Ok(client) => Some(Arc::new(client)),
             Err(found) => {
                 errors.extend(found);
                 None

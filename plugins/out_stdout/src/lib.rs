@@ -12,7 +12,8 @@ use std::{
 use schemars::JsonSchema;
 use sdk::{
     Fut,
-    config::{self, ConfigErrors, Zone},
+    config::{self, ConfigErrors, FormatterTable, Zone},
+    formatter::Formatter,
     output::{ChunkView, Failure, FailureKind, Outcome, Output, Verdict},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
 };
@@ -34,9 +35,10 @@ pub static PLUGIN: Descriptor = Descriptor {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `stdout` writes time, tag and the record as JSON, as Fluentd does; `json` writes one JSON object.
+    /// `stdout` writes time, tag and the record as JSON, as Fluentd does; `json` writes one JSON object. Or a table with
+    /// the `type` of a formatter and its parameters.
     #[serde(default)]
-    pub format: Format,
+    pub format: Formatting,
     /// The zone of the time in front of a line of format `stdout`. The format `json` always has UTC.
     #[serde(default = "default_timezone")]
     pub timezone: Zone,
@@ -54,7 +56,23 @@ pub struct Config {
     pub tag_key: String,
 }
 
-/// How an event is written.
+/// How an event is written: in one of two forms of this output, or by a formatter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Formatting {
+    /// A form that this output has.
+    Own(Format),
+    /// A formatter with its parameters.
+    Table(FormatterTable),
+}
+
+impl Default for Formatting {
+    fn default() -> Self {
+        Self::Own(Format::default())
+    }
+}
+
+/// The forms that this output has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -86,26 +104,34 @@ type Stream = Arc<Mutex<dyn Write + Send>>;
 
 struct Stdout {
     config: Config,
+    /// Writes the lines in place of one of the forms that this output has.
+    formatter: Option<Arc<dyn Formatter>>,
     stream: Stream,
 }
 
-fn build(params: serde_json::Value, _cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
+fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
     let config = config::parse(params)?;
-    Ok(Arc::new(Stdout::new(
-        config,
-        Arc::new(Mutex::new(io::stdout())),
-    )))
+    let stream = Arc::new(Mutex::new(io::stdout()));
+    Ok(Arc::new(Stdout::new(config, stream, cx)?))
 }
 
 impl Stdout {
-    fn new(config: Config, stream: Stream) -> Self {
-        Self { config, stream }
+    fn new(config: Config, stream: Stream, cx: &BuildCx) -> Result<Self, ConfigErrors> {
+        let formatter = match &config.format {
+            Formatting::Own(_) => None,
+            Formatting::Table(table) => Some(cx.formatter("/format", table)?),
+        };
+        Ok(Self {
+            config,
+            formatter,
+            stream,
+        })
     }
 
     /// The lines of a chunk, and the records that cannot be written.
     fn render(&self, chunk: ChunkView<'_>) -> (Vec<u8>, Vec<(u32, Verdict)>) {
         let (mut text, mut rejected) = (Vec::new(), Vec::new());
-        let mut lines = Lines::new(&self.config);
+        let mut lines = Lines::new(&self.config, self.formatter.as_deref());
         let mut first = 0;
         for frame in chunk.frames {
             lines.start_frame(&frame.tag);
@@ -114,7 +140,7 @@ impl Stdout {
                 if !chunk.is_live(index) {
                     continue;
                 }
-                if let Err(error) = lines.write(&mut text, &event) {
+                if let Err(error) = lines.write(&mut text, &frame.tag, &event) {
                     let failure = Failure::new(FailureKind::Serialize, error.to_string());
                     rejected.push((index, Verdict::Reject(failure)));
                 }

@@ -3,15 +3,17 @@
 use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 use sdk::{
     event::{RawEvent, Tag, Time},
-    json::{Clash, Lead, Unwritable, Writer},
+    formatter::{FormatError, Formatter},
+    json::{Clash, Lead, Writer},
 };
 
-use crate::{Config, Format};
+use crate::{Config, Format, Formatting};
 
 /// Writes the lines of frames, one frame after the other.
-#[derive(Debug)]
 pub(crate) struct Lines<'a> {
     config: &'a Config,
+    formatter: Option<&'a dyn Formatter>,
+    format: Format,
     writer: Writer,
     tag: String,
     lead: Lead,
@@ -19,9 +21,15 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(config: &'a Config) -> Self {
+    /// Lines of the form that `config` says, or of `formatter`.
+    pub(crate) fn new(config: &'a Config, formatter: Option<&'a dyn Formatter>) -> Self {
         Self {
             config,
+            formatter,
+            format: match &config.format {
+                Formatting::Own(format) => *format,
+                Formatting::Table(_) => Format::default(),
+            },
             writer: Writer::default(),
             tag: String::new(),
             lead: Lead::new(),
@@ -38,7 +46,7 @@ impl<'a> Lines<'a> {
             .chars()
             .map(|letter| if letter.is_control() { '_' } else { letter });
         self.tag.extend(letters);
-        if self.config.format == Format::Json {
+        if self.format == Format::Json {
             let mut lead = Lead::new();
             if self.config.include_time_key {
                 lead = lead.time(&self.config.time_key);
@@ -53,14 +61,26 @@ impl<'a> Lines<'a> {
     /// Appends the line of an event.
     ///
     /// # Errors
-    /// [`Unwritable`]; `out` is then as it was.
+    /// [`FormatError`]; `out` is then as it was.
     pub(crate) fn write(
         &mut self,
         out: &mut Vec<u8>,
+        tag: &Tag,
         event: &RawEvent<'_>,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), FormatError> {
         let start = out.len();
-        match self.config.format {
+        let written = match self.formatter {
+            Some(formatter) => formatter.format(tag, event, out),
+            None => self.write_own(out, event),
+        };
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn write_own(&mut self, out: &mut Vec<u8>, event: &RawEvent<'_>) -> Result<(), FormatError> {
+        match self.format {
             Format::Stdout => {
                 self.clock.write(out, event.time);
                 out.push(b' ');
@@ -71,15 +91,11 @@ impl<'a> Lines<'a> {
         }
         let mut clash =
             |name: &str, _: sdk::msgpack::RawValue<'_>| Clash::Rename(format!("{name}_"));
-        let written = self
-            .writer
-            .record(out, &self.lead, event.record, &mut clash);
-        if written.is_err() {
-            out.truncate(start);
-        } else {
-            out.push(b'\n');
-        }
-        written
+        self.writer
+            .record(out, &self.lead, event.record, &mut clash)
+            .map_err(|error| FormatError::new(error.to_string()))?;
+        out.push(b'\n');
+        Ok(())
     }
 }
 

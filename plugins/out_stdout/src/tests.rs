@@ -10,11 +10,17 @@ use serde_json::{Value, json};
 
 use super::*;
 
+static FORMATTERS: &[&Descriptor] = &[&formatters::json::PLUGIN];
+
 /// The outcome and what was written.
 async fn print(params: Value, frames: &[Frame], live: Option<&Bitmap>) -> (Outcome, String) {
     let stream = Arc::new(Mutex::new(Vec::new()));
     let shared: Stream = Arc::<Mutex<Vec<u8>>>::clone(&stream);
-    let output = Stdout::new(config::parse(params).unwrap(), shared);
+    let cx = BuildCx {
+        plugins: FORMATTERS,
+        ..BuildCx::detached("test")
+    };
+    let output = Stdout::new(config::parse(params).unwrap(), shared, &cx).unwrap();
     let chunk = ChunkView {
         buffer: 0,
         frames,
@@ -118,7 +124,9 @@ async fn a_broken_pipe_is_tried_again() {
     let output = Stdout::new(
         config::parse(json!({})).unwrap(),
         Arc::new(Mutex::new(Broken)),
-    );
+        &BuildCx::detached("test"),
+    )
+    .unwrap();
     let frames = [frame(1, "a", &[json!({})])];
     let chunk = ChunkView {
         buffer: 0,
@@ -148,4 +156,13 @@ fn the_parameters_are_what_the_builder_takes() {
     assert!(build(json!({}), &cx).is_ok());
     assert!(build(json!({ "format": "xml" }), &cx).is_err());
     assert!(build(json!({ "timezone": "Mars" }), &cx).is_err());
+}
+
+#[tokio::test]
+async fn a_formatter_can_write_the_lines() {
+    let frames = [event_frame("a", Time::from_secs(0), &json!({ "n": 1 }))];
+    let table = json!({ "format": { "type": "json", "include_tag_key": true } });
+    let printed = print(table, &frames, None).await;
+    let line = "{\"tag\":\"a\",\"n\":1}\n";
+    assert_eq!(printed, (Outcome::Delivered, line.to_owned()));
 }

@@ -7,7 +7,7 @@ use sdk::output::FailureKind::{
 use serde_json::json;
 
 use crate::{
-    answer::{Answer, Garbage, Item},
+    answer::{Answer, Garbage, Item, took_ms},
     config::OpType,
     item_error::{ItemError, refusal},
     judge::{ItemFate, judge_item, retry_after},
@@ -15,6 +15,19 @@ use crate::{
 
 fn read(body: &str, sent: usize) -> Result<Answer, Garbage> {
     Answer::read(body.as_bytes(), OpType::Create, sent)
+}
+
+#[test]
+fn the_time_that_the_server_took_is_read_from_the_head() {
+    for (body, expected) in [
+        (r#"{"took":30,"errors":false,"items":[]}"#, Some(30)),
+        (r#"{"errors":false,"took":0,"items":[]}"#, Some(0)),
+        (r#"{"took":"x"}"#, None),
+        (r#"{"errors":false}"#, None),
+        (r#"{"took":99999999999}"#, None),
+    ] {
+        assert_eq!(took_ms(body.as_bytes()), expected, "{body}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ async fn all_good_is_one_request_and_the_connection_stays() {
     let first = &requests[0];
     assert_eq!(
         first.line,
-        "POST /_bulk?filter_path=errors,items.*.status,items.*.error HTTP/1.1"
+        "POST /_bulk?filter_path=took,errors,items.*.status,items.*.error HTTP/1.1"
     );
     assert_eq!(first.header("content-type"), Some("application/x-ndjson"));
     assert!(first.header("user-agent").unwrap().starts_with("weir/"));
