@@ -8,6 +8,8 @@ use super::{
     layout::Piece,
     queue::{Cursor, Limits},
     ranges::Ranges,
+    segment::FRAMES_MAX,
+    tries::Tried,
 };
 
 /// What is to be read from disk.
@@ -15,18 +17,29 @@ use super::{
 pub(super) enum Job {
     Segment(SegmentJob),
     Group(u64, Vec<Piece>),
+    /// A chunk that was set aside.
+    Aside(Parcel),
 }
 
 /// A part of a segment to be read.
 #[derive(Debug)]
 pub(super) struct SegmentJob {
     pub(super) cursor: Cursor,
-    /// Where the segment ends, as far as it is durable.
+    /// Where the segment ends, as far as it is durable and not in memory.
     pub(super) end: u64,
     /// Frames from this sequence on are in memory.
     pub(super) stop: u64,
     pub(super) done: Ranges,
     pub(super) known_damage: Vec<Range<u64>>,
+    pub(super) tried: Tried,
+}
+
+impl SegmentJob {
+    /// Whether this counts as damaged already. It may be readable now; then it is for the next start.
+    pub(super) fn knows(&self, range: &Range<u64>) -> bool {
+        let holds = |known: &Range<u64>| known.start <= range.start && range.end <= known.end;
+        self.known_damage.iter().any(holds)
+    }
 }
 
 /// What came of reading a segment.
@@ -45,10 +58,19 @@ pub(super) struct SegmentRead {
 impl Index {
     /// What is to be read now; `None` when nothing is.
     pub(super) fn job(&mut self, limits: &Limits) -> Option<Job> {
+        if let Some(parcel) = self.aside.take_due() {
+            return Some(Job::Aside(parcel));
+        }
         if let Some(id) = self.draining.front().copied() {
             return Some(Job::Group(id, self.take_pieces(id, limits)));
         }
+        if self.awaits_recovery() {
+            return None;
+        }
         let stop = self.stop();
+        if self.segment_at(self.cursor.segment).is_none() {
+            self.cursor = self.resume.take().unwrap_or(self.cursor);
+        }
         if self.segment_at(self.cursor.segment).is_none() {
             // Its segment is gone, since everything in it is done.
             match self.segment_after(self.cursor.segment) {
@@ -58,24 +80,32 @@ impl Index {
         }
         let cursor = self.cursor;
         let segment = self.segment_at(cursor.segment)?;
-        let (end, done, known_damage) =
+        let (len, done, known_damage) =
             (segment.len, segment.done.clone(), segment.damaged.clone());
+        let end = self.unread_end(cursor.segment, len);
         Some(Job::Segment(SegmentJob {
             cursor,
             end,
             stop,
             done,
             known_damage,
+            tried: self
+                .tried
+                .within(cursor.segment, cursor.segment + u64::from(FRAMES_MAX)),
         }))
     }
 
     fn take_pieces(&mut self, id: u64, limits: &Limits) -> Vec<Piece> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<Piece> = Vec::new();
         let mut size = (0, 0);
+        let tried = &self.tried;
         if let Some(group) = self.groups.get_mut(&id) {
             while let Some(piece) = group.pieces.front() {
                 let bytes = usize::try_from(piece.place.len).unwrap_or(usize::MAX);
-                if !limits.admits(size, bytes, u64::from(piece.count)) {
+                let alike = |first: &Piece| tried.are_alike(first.sequence, piece.sequence);
+                if !limits.admits(size, bytes, u64::from(piece.count))
+                    || !taken.first().is_none_or(alike)
+                {
                     break;
                 }
                 size = (size.0 + bytes, size.1 + u64::from(piece.count));
@@ -87,6 +117,13 @@ impl Index {
         }
         self.draining.pop_front();
         taken
+    }
+
+    /// Where a segment of so many bytes ends for who reads it: what is in memory is not read.
+    fn unread_end(&self, segment: u64, len: u64) -> u64 {
+        let front = self.recent.front().map(|recent| recent.place);
+        let front = front.filter(|place| place.segment == segment);
+        front.map_or(len, |place| place.offset)
     }
 
     fn segment_after(&self, first: u64) -> Option<u64> {
@@ -112,11 +149,16 @@ impl Index {
         if let Some(segment) = self.segment_at(cursor.segment) {
             segment.damaged.extend(new_damage);
             segment.uncopied |= uncopied;
-            exhausted = cursor.offset >= segment.len;
+            let len = segment.len;
+            exhausted = cursor.offset >= self.unread_end(cursor.segment, len);
         }
         self.move_to(cursor);
         if let Some(id) = marker.and_then(|marker| self.group_of(marker)) {
             self.draining.push_back(id);
+        }
+        if let Some(resume) = self.resume.take_if(|_| exhausted) {
+            self.go_on_at(resume);
+            exhausted = false;
         }
         match self.segment_after(cursor.segment).filter(|_| exhausted) {
             Some(next) if next < self.stop() => self.move_to(Cursor::at_start_of(next)),
@@ -154,9 +196,9 @@ impl Index {
     }
 
     /// Some damaged bytes of a segment may exist only there.
-    pub(super) fn note_uncopied(&mut self, segment: u64, uncopied: bool) {
+    pub(super) fn note_uncopied(&mut self, segment: u64) {
         if let Some(segment) = self.segment_at(segment) {
-            segment.uncopied |= uncopied;
+            segment.uncopied = true;
         }
     }
 

@@ -1,7 +1,6 @@
 //! The dead letter: records that a destination will never take, as lines of JSON that can be read and replayed.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -15,11 +14,14 @@ use sdk::{
     metrics::{Gauge, Metrics},
 };
 
-use super::files;
+use super::{
+    claim,
+    files::{Files, OpenFile},
+};
 
 /// Size at which the next file is begun, in bytes.
 const FILE_BYTES: u64 = 16 << 20;
-const ENDING: &str = ".ndjson";
+pub(super) const ENDING: &str = ".ndjson";
 
 /// A record that was refused for good.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,18 +72,30 @@ pub enum DeadLetterError {
 /// The dead letter of one output: a directory of files `00000001.ndjson` and so on.
 #[derive(Debug)]
 pub struct DeadLetter {
+    files: Files,
     dir: PathBuf,
     max_bytes: u64,
     used_bytes: Gauge,
+    /// When the oldest file was begun, in seconds since 1970; 0 when there is none.
+    oldest: Gauge,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// The file that is appended to, with its length.
-    open: Option<(File, u64)>,
+    /// The file that is appended to.
+    open: Option<Open>,
     /// Number of the newest file.
     newest: u64,
+}
+
+/// A file that is appended to.
+#[derive(Debug)]
+struct Open {
+    file: OpenFile,
+    path: PathBuf,
+    /// Its length in bytes.
+    len: u64,
 }
 
 impl DeadLetter {
@@ -90,19 +104,42 @@ impl DeadLetter {
     /// # Errors
     /// [`DeadLetterError::Io`].
     pub fn open(path: &Path, max_bytes: u64, metrics: &Metrics) -> Result<Self, DeadLetterError> {
-        files::make_dir(path).map_err(failed("make directory", path))?;
-        let names = files::names(path).map_err(failed("list", path))?;
+        Self::open_on(Files::system(), path, max_bytes, metrics)
+    }
+
+    /// As [`DeadLetter::open`], on another file system.
+    pub(super) fn open_on(
+        files: Files,
+        path: &Path,
+        max_bytes: u64,
+        metrics: &Metrics,
+    ) -> Result<Self, DeadLetterError> {
+        files
+            .make_dir(path)
+            .map_err(failed("make directory", path))?;
+        let names = files.names(path).map_err(failed("list", path))?;
         let number = |name: &String| name.strip_suffix(ENDING)?.parse::<u64>().ok();
         let newest = names.iter().filter_map(number).max().unwrap_or(0);
         let help = "Bytes of records in the dead letter";
         let dead_letter = Self {
+            files,
             dir: path.to_owned(),
             max_bytes,
             used_bytes: metrics.gauge("dead_letter_bytes", help, &[]),
+            oldest: metrics.gauge(
+                "dead_letter_oldest_timestamp_seconds",
+                "When the oldest file of the dead letter was begun; 0 without one",
+                &[],
+            ),
             state: Mutex::new(State { open: None, newest }),
         };
         dead_letter.measure()?;
         Ok(dead_letter)
+    }
+
+    /// Whether it is this directory with this limit.
+    pub fn is_at(&self, path: &Path, max_bytes: u64) -> bool {
+        self.dir == path && self.max_bytes == max_bytes
     }
 
     /// Writes records; on disk when it returns. Blocking.
@@ -121,41 +158,68 @@ impl DeadLetter {
                 max_bytes: self.max_bytes,
             });
         }
-        let (file, len) = match state.open.take() {
-            Some((file, len)) if len < FILE_BYTES => (file, len),
+        // Meanwhile no replay takes the file away.
+        let _lock = claim::lock(&self.files, &self.dir)?;
+        let open = state.open.take().filter(|open| open.len < FILE_BYTES);
+        let Open { file, path, len } = match open {
+            Some(open) if self.files.len(&open.path).is_some() => open,
             _ => self.next_file(&mut state)?,
         };
-        let written = files::write_all(&file, &mut [IoSlice::new(&lines)])
-            .and_then(|()| files::sync_data(&file));
+        let written = file
+            .write_all(&mut [IoSlice::new(&lines)])
+            .and_then(|()| file.sync_data());
         if let Err(source) = written {
             // The next call begins a new file: lines behind a broken one would be hard to read.
-            drop(files::cut(&file, len));
+            drop(file.cut(len));
             return Err(failed("write to", &self.dir)(source));
         }
-        state.open = Some((file, len + lines.len() as u64));
+        state.open = Some(Open {
+            file,
+            path,
+            len: len + lines.len() as u64,
+        });
         drop(state);
         self.measure().map(drop)
     }
 
     /// A file with a number of its own. Files of earlier processes are left alone: their last line may be cut off.
-    fn next_file(&self, state: &mut State) -> Result<(File, u64), DeadLetterError> {
+    fn next_file(&self, state: &mut State) -> Result<Open, DeadLetterError> {
         state.newest += 1;
         let path = self.dir.join(format!("{:08}{ENDING}", state.newest));
-        let file = files::create_new(&path).map_err(failed("make", &path))?;
-        files::sync_dir(&self.dir).map_err(failed("sync", &self.dir))?;
-        Ok((file, 0))
+        let file = self
+            .files
+            .create_new(&path)
+            .map_err(failed("make", &path))?;
+        self.files
+            .sync_dir(&self.dir)
+            .map_err(failed("sync", &self.dir))?;
+        Ok(Open { file, path, len: 0 })
     }
 
-    /// What the files occupy now: an operator may have moved some away.
-    fn measure(&self) -> Result<u64, DeadLetterError> {
-        let bytes = files::dir_bytes(&self.dir).map_err(failed("list", &self.dir))?;
+    /// What the files occupy now, in bytes: an operator may have moved some away. Blocking; sets the gauges.
+    ///
+    /// # Errors
+    /// [`DeadLetterError::Io`].
+    pub fn measure(&self) -> Result<u64, DeadLetterError> {
+        let bytes = self
+            .files
+            .dir_bytes(&self.dir)
+            .map_err(failed("list", &self.dir))?;
+        let names = self
+            .files
+            .names(&self.dir)
+            .map_err(failed("list", &self.dir))?;
+        let first = names.iter().filter(|name| name.ends_with(ENDING)).min();
+        let begun = first.and_then(|name| self.files.begun_secs(&self.dir.join(name)));
+        self.oldest
+            .set(begun.and_then(|secs| i64::try_from(secs).ok()).unwrap_or(0));
         self.used_bytes
             .set(i64::try_from(bytes).unwrap_or(i64::MAX));
         Ok(bytes)
     }
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DeadLetterError {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DeadLetterError {
     let path = path.to_owned();
     move |source| DeadLetterError::Io { what, path, source }
 }

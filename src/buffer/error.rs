@@ -34,6 +34,12 @@ pub enum BufferError {
         /// The version found.
         version: u32,
     },
+    /// There is nothing of a buffer there.
+    #[error("{} holds no buffer: neither FORMAT nor a segment is there", path.display())]
+    NotABuffer {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The writer thread could not be started.
     #[error("start the writer thread: {0}")]
     Thread(io::Error),
@@ -69,7 +75,7 @@ pub enum Refusal {
     /// The router is shutting down.
     #[error("the buffer is closed")]
     Closed,
-    /// The disk failed; the buffer takes nothing until the process is restarted.
+    /// The disk failed. The buffer tries it again and again, and takes nothing until it works.
     #[error("the buffer has failed: {reason}")]
     Failed {
         /// What the disk said.

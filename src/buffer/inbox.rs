@@ -8,7 +8,7 @@ use std::{
 
 use sdk::event::Batch;
 
-use super::chunk::Mark;
+use super::{chunk::Mark, window::Window};
 
 /// A batch that was admitted.
 #[derive(Debug)]
@@ -24,8 +24,19 @@ pub(super) struct Pending {
 pub(super) struct Work {
     pub(super) pending: VecDeque<Pending>,
     pub(super) done: Vec<Mark>,
+    /// What recovery found out.
+    pub(super) recovered: Option<Recovered>,
     /// Nobody uses the buffer any more.
     pub(super) ended: bool,
+}
+
+/// What recovery found out for the writer.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// The messages that may come again.
+    pub(super) window: Option<Window>,
+    /// Nothing is left to be looked through.
+    pub(super) is_over: bool,
 }
 
 /// The queue in front of the writer. Its length is bounded by the reservations, which are bounded by the limit.
@@ -49,9 +60,21 @@ impl Inbox {
         self.change(|state| state.work.pending.push_back(pending));
     }
 
-    /// Frames that need not be kept.
+    /// Frames of which it is noted that they need not be kept.
     pub(super) fn done(&self, marks: impl IntoIterator<Item = Mark>) {
         self.change(|state| state.work.done.extend(marks));
+    }
+
+    /// What recovery found out.
+    pub(super) fn recovered(&self, recovered: Recovered) {
+        self.change(|state| {
+            let before = state.work.recovered.take();
+            let window = before.and_then(|before| before.window);
+            state.work.recovered = Some(Recovered {
+                window: recovered.window.or(window),
+                ..recovered
+            });
+        });
     }
 
     /// The writer should look around.
@@ -136,6 +159,10 @@ impl Inbox {
 
 impl State {
     fn has_work(&self) -> bool {
-        self.poked || self.work.ended || !self.work.pending.is_empty() || !self.work.done.is_empty()
+        self.poked
+            || self.work.ended
+            || self.work.recovered.is_some()
+            || !self.work.pending.is_empty()
+            || !self.work.done.is_empty()
     }
 }

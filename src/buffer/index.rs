@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use tokio::time::Instant;
+
 use super::{
+    aside::Asides,
     chunk::Parcel,
     layout::{Group, Piece, Segment, Stored, chunk_of, complete},
-    queue::{Cursor, Recent},
+    log::Begun,
+    queue::{Cursor, Limits, Recent},
+    status::Portion,
+    tries::Tried,
 };
 use crate::telemetry::ledger::Account;
 
@@ -25,12 +31,18 @@ pub(super) struct Index {
     pub(super) recent_limit: usize,
     /// Everything before it was handed out.
     pub(super) cursor: Cursor,
+    /// Where to go on after a segment that could not be read when it was its turn.
+    pub(super) resume: Option<Cursor>,
     /// When the frame at the cursor was stored, as far as it is only on disk.
     pub(super) backlog_ms: Option<u64>,
     /// The sequence after the newest frame.
     pub(super) next_sequence: u64,
     /// Chunks that were read, or came back.
     pub(super) ready: VecDeque<Parcel>,
+    /// Chunks that wait for another try.
+    pub(super) aside: Asides,
+    /// What frames went through that are not done.
+    pub(super) tried: Tried,
     pub(super) loading: bool,
     /// Chunks with the workers, and when the oldest frame of each was stored.
     pub(super) in_flight: BTreeMap<u64, u64>,
@@ -38,6 +50,7 @@ pub(super) struct Index {
     /// Everything up to this sequence is due.
     pub(super) flush_through: u64,
     pub(super) closed: bool,
+    opened: Instant,
 }
 
 impl Index {
@@ -58,38 +71,54 @@ impl Index {
                 offset: 0,
                 sequence: next,
             },
+            resume: None,
             backlog_ms: None,
             next_sequence: next,
             ready: VecDeque::new(),
+            aside: Asides::default(),
+            tried: Tried::default(),
             loading: false,
             in_flight: BTreeMap::new(),
             next_number: 0,
             flush_through: 0,
             closed: false,
+            opened: Instant::now(),
         }
     }
 
-    /// A new segment, to which everything is appended from now on. The one before is sealed at `sealed_len`.
-    pub(super) fn begin_segment(&mut self, first: u64, len: u64, sealed_len: Option<u64>) {
+    /// A new segment, to which everything is appended from now on.
+    pub(super) fn begin_segment(&mut self, begun: &Begun) {
         if let Some(last) = self.segments.back_mut() {
             last.sealed = true;
-            last.len = sealed_len.unwrap_or(last.len);
+            if let Some(sealed) = begun.sealed {
+                (last.len, last.rest) = (sealed.len, sealed.rest);
+            }
         }
         self.segments.push_back(Segment {
-            first,
-            len,
+            first: begun.first,
+            len: begun.len,
+            voids: begun.voids,
             ..Segment::default()
         });
+        // Sequences between the segments are not used.
+        let is_up_to_date = !self.has_backlog() && self.recent.is_empty();
+        self.next_sequence = self.next_sequence.max(begun.first);
+        if is_up_to_date {
+            self.cursor.sequence = self.next_sequence;
+        }
     }
 
     /// Takes in what has become durable.
     pub(super) fn publish(&mut self, stored: Vec<Stored>) {
+        #[cfg(feature = "defects")]
+        let stored = without_last(stored);
         for stored in stored {
             let is_up_to_date = !self.has_backlog() && self.recent.is_empty();
             self.next_sequence = stored.frame.sequence + 1;
             let (records, place) = (u64::from(stored.frame.count), stored.place);
             if let Some(segment) = self.segments.back_mut() {
                 segment.frames += 1;
+                segment.live_bytes += place.len;
                 segment.len = place.offset + place.len;
                 if stored.piece.is_none() {
                     segment.untaken_frames += 1;
@@ -179,15 +208,13 @@ impl Index {
     /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.
     pub(super) fn is_barren(&self) -> bool {
         let at_rest = self.in_flight.is_empty() && !self.loading && self.ready.is_empty();
-        at_rest && self.recent.is_empty() && self.is_up_to_date()
+        at_rest && self.aside.is_empty() && self.recent.is_empty() && self.is_up_to_date()
     }
 
     /// Records and bytes that no worker has got, for a memory buffer that ends.
     pub(super) fn leftover(&self) -> (u64, u64) {
-        let ready = self
-            .ready
-            .iter()
-            .map(|parcel| (parcel.records() - parcel.settled, parcel.events_len()));
+        let chunks = self.ready.iter().chain(self.aside.iter());
+        let ready = chunks.map(|parcel| (parcel.live_records(), parcel.events_len()));
         let recent = (self.recent_records, self.recent_events_len);
         let pieces = self.groups.values().flat_map(|group| &group.pieces);
         let held = pieces.filter_map(|piece| piece.held.as_ref());
@@ -198,10 +225,53 @@ impl Index {
         })
     }
 
+    /// Since when something is due or under way, at the latest since the buffer was opened.
+    pub(super) fn due_since(&self, limits: &Limits) -> Option<Instant> {
+        let is_under_way = self.loading || !self.in_flight.is_empty() || !self.ready.is_empty();
+        if is_under_way || !self.is_up_to_date() || self.aside.has_due() {
+            return Some(self.opened);
+        }
+        let due_at = self.recent.front()?.arrived + limits.interval;
+        (due_at <= Instant::now()).then_some(due_at)
+    }
+
+    /// What is being gathered, and what waits for delivery, of `used` bytes in all.
+    pub(super) fn portions(&self, used: u64, chunk_bytes: usize) -> (Portion, Portion) {
+        let chunks = |bytes: u64| bytes.div_ceil(chunk_bytes.max(1) as u64);
+        let staged = (self.recent_events_len as u64).min(used);
+        let stage = Portion {
+            chunks: chunks(staged),
+            bytes: staged,
+        };
+        let counted = (self.in_flight.len() + self.ready.len() + self.aside.len()) as u64;
+        if counted == 0 && self.is_up_to_date() {
+            // What a disk buffer occupies beyond the stage are segments that are not removed yet.
+            return (stage, Portion::default());
+        }
+        let bytes = used - staged;
+        let chunks = if self.is_up_to_date() {
+            counted
+        } else {
+            counted.max(chunks(bytes))
+        };
+        (stage, Portion { chunks, bytes })
+    }
+
+    /// When the newest frame was stored, as far as it is in memory, in milliseconds since 1970.
+    pub(super) fn newest_ms(&self) -> Option<u64> {
+        let flying = self.in_flight.values().copied();
+        let chunks = self.ready.iter().chain(self.aside.iter());
+        let ready = chunks.map(|parcel| parcel.oldest_ms);
+        let recent = self.recent.back().map(|recent| recent.stored_ms);
+        let backlog = self.backlog_ms.filter(|_| self.has_backlog());
+        flying.chain(ready).chain(recent).chain(backlog).max()
+    }
+
     /// When the oldest frame was stored, in milliseconds since 1970.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
         let flying = self.in_flight.values().copied();
-        let ready = self.ready.iter().map(|parcel| parcel.oldest_ms);
+        let chunks = self.ready.iter().chain(self.aside.iter());
+        let ready = chunks.map(|parcel| parcel.oldest_ms);
         let groups = self
             .groups
             .values()
@@ -234,4 +304,12 @@ impl From<Stored> for Recent {
             stored_ms,
         }
     }
+}
+
+#[cfg(feature = "defects")]
+fn without_last(mut stored: Vec<Stored>) -> Vec<Stored> {
+    if stored.len() > 1 && crate::telemetry::defects::is_on("lose_last_frame") {
+        stored.pop();
+    }
+    stored
 }

@@ -20,12 +20,28 @@ pub(super) struct Place {
 
 /// One segment file as the index knows it.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub(super) struct Segment {
     pub(super) first: u64,
     /// Length that is durable and may be read.
     pub(super) len: u64,
+    /// Bytes of the file behind `len`, which hold nothing that counts.
+    pub(super) rest: u64,
     /// Nothing is appended any more.
     pub(super) sealed: bool,
+    /// Its header tells that frames in older segments do not count, so it stays as long as any of them.
+    pub(super) voids: bool,
+    /// Of an earlier process, and not looked through yet.
+    pub(super) unseen: bool,
+    /// It is needed until everything is looked through.
+    pub(super) held: bool,
+    /// It could not be written anew without what is done.
+    pub(super) is_stubborn: bool,
+    /// Bytes of frames that are not done.
+    pub(super) live_bytes: u64,
     /// Frames that count: what is lost for good is not among them.
     pub(super) frames: u32,
     pub(super) done_frames: u32,
@@ -45,7 +61,8 @@ pub(super) struct Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Removable {
     pub(super) first: u64,
-    pub(super) len: u64,
+    /// What the file occupies.
+    pub(super) bytes: u64,
     pub(super) uncopied: bool,
 }
 
@@ -57,6 +74,8 @@ pub(super) struct Group {
     /// Sequence of the frame that makes it valid; it must outlive the others.
     pub(super) marker: Option<u64>,
     pub(super) marker_done: bool,
+    /// What the marker occupies, once it is done.
+    pub(super) marker_bytes: u64,
     /// Frames besides the marker that are not done.
     pub(super) others_left: usize,
     /// Whether it stands in line for delivery.
@@ -126,7 +145,8 @@ impl Piece {
         Mark {
             sequence: self.sequence,
             group,
-            bytes: self.place.len,
+            count: self.count,
+            place: self.place,
         }
     }
 }

@@ -9,36 +9,48 @@ use std::{
     time::Duration,
 };
 
-use sdk::output::Frame;
-
 use super::{
     Shared,
     backlog::{Job, SegmentJob, SegmentRead},
     chunk::{Mark, Parcel},
-    files,
+    files::{self, Files, OpenFile},
     frame::Kind,
-    layout::{Piece, complete},
-    quarantine::Quarantine,
+    layout::{Piece, Place, complete},
+    quarantine::{Kept, Quarantine},
     queue::Limits,
-    scan::{Scanner, Spot, Step, find_salt},
+    salt::find_salt,
+    scan::{Scanner, Spot, Step},
     segment::{SEGMENT_HEADER_LEN, SegmentHeader},
 };
 use crate::telemetry::ledger::DropReason;
 
 /// How long reading rests after a failure that may pass, such as too many open files.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
+/// Pauses before another try where a segment cannot be read, in milliseconds.
+pub(super) const PAUSES_MS: [u64; 4] = [100, 300, 900, 1_800];
 
 /// The segment that was read last.
 #[derive(Debug, Default)]
 pub(super) struct Loader {
-    open: Option<(u64, Scanner)>,
+    pub(super) open: Option<(u64, Scanner)>,
+}
+
+/// What came of opening a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It is open.
+    Yes,
+    /// There is no such file.
+    Gone,
+    /// Nothing in it can be read.
+    Unreadable,
 }
 
 /// Reads the next chunk and puts it where the workers take it from.
 pub(super) fn load(shared: &Shared) {
     let _done = LoadingEnds(shared);
     let mut loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
-    let limits = Limits::of(&shared.settings);
+    let limits = Limits::of(&shared.settings());
     let job = shared.index().job(&limits);
     let (Some(job), Some(dir)) = (job, shared.dir.as_deref()) else {
         return;
@@ -52,6 +64,7 @@ pub(super) fn load(shared: &Shared) {
     let result = match job {
         Job::Segment(job) => reading.segment(&job),
         Job::Group(id, pieces) => reading.group(id, pieces),
+        Job::Aside(parcel) => reading.again(parcel),
     };
     if shared.index().is_up_to_date() {
         // Neither a block nor a descriptor is kept for nothing.
@@ -59,7 +72,7 @@ pub(super) fn load(shared: &Shared) {
     }
     if let Err(error) = result {
         tracing::error!(output = %shared.output_id, %error, "a segment cannot be read now; trying again");
-        std::thread::sleep(REST);
+        std::thread::sleep(shared.files.lasts(REST));
     }
 }
 
@@ -73,10 +86,10 @@ impl Drop for LoadingEnds<'_> {
     }
 }
 
-struct Reading<'a> {
-    shared: &'a Shared,
+pub(super) struct Reading<'a> {
+    pub(super) shared: &'a Shared,
     dir: &'a Path,
-    loader: &'a mut Loader,
+    pub(super) loader: &'a mut Loader,
     limits: Limits,
 }
 
@@ -94,41 +107,61 @@ impl Reading<'_> {
             new_damage: Vec::new(),
             uncopied: false,
         };
-        if self.open(job.cursor.segment)? {
-            self.frames(job, &mut read);
-        } else {
-            read.cursor.offset = job.end;
+        let first = job.cursor.segment;
+        match self.open(first)? {
+            Opened::Yes => self.frames(job, &mut read),
+            Opened::Gone => {
+                read.cursor.offset = job.end;
+                // It may have gone for good reason since the job was made.
+                let mut index = self.shared.index();
+                if let Some(segment) = index
+                    .segment_at(first)
+                    .filter(|segment| segment.untaken_frames > 0)
+                {
+                    tracing::error!(output = %self.shared.output_id, segment = first, frames = segment.untaken_frames, "a segment is missing");
+                    self.shared.metrics.lost_segments.inc();
+                }
+            }
+            Opened::Unreadable => {
+                (read.cursor.offset, read.uncopied) = (job.end, true);
+                self.shared.metrics.corrupt_ranges.inc();
+            }
         }
         let spent = self.shared.index().segment_read(read);
-        self.shared.inbox.done(spent);
+        self.shared.done(spent);
         Ok(())
     }
 
-    /// Opens a segment unless it is open. `false` when it is gone or has no whole frame.
-    fn open(&mut self, first: u64) -> io::Result<bool> {
+    /// Opens a segment unless it is open.
+    ///
+    /// # Errors
+    /// It cannot be opened for lack of something of this process, which will pass.
+    pub(super) fn open(&mut self, first: u64) -> io::Result<Opened> {
         if self
             .loader
             .open
             .as_ref()
             .is_some_and(|(open, _)| *open == first)
         {
-            return Ok(true);
+            return Ok(Opened::Yes);
         }
         self.loader.open = None;
-        let (file, len) = match files::open(&files::segment_path(self.dir, first)) {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+        let files = &self.shared.files;
+        let path = files::segment_path(self.dir, first);
+        let (file, salt) = match files.patiently(&PAUSES_MS, || open_with_salt(files, &path, first))
+        {
+            Ok((file, Some(salt))) => (file, salt),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Opened::Gone),
+            Err(error) if files::is_shortage(&error) => return Err(error),
+            Ok((_, None)) => return Ok(Opened::Unreadable),
+            Err(error) => {
+                tracing::error!(output = %self.shared.output_id, segment = first, %error, "a segment cannot be read");
+                return Ok(Opened::Unreadable);
+            }
         };
-        let header = files::read_at(&file, 0, SEGMENT_HEADER_LEN)?.unwrap_or_default();
-        let salt = match SegmentHeader::decode(&header) {
-            Ok(header) => Some(header.salt),
-            Err(_) => find_salt(&file, SEGMENT_HEADER_LEN as u64, len)?,
-        };
-        let Some(salt) = salt else { return Ok(false) };
         let block = self.limits.bytes.clamp(64 << 10, 16 << 20);
         self.loader.open = Some((first, Scanner::new(file, first, salt, block)));
-        Ok(true)
+        Ok(Opened::Yes)
     }
 
     fn frames(&mut self, job: &SegmentJob, read: &mut SegmentRead) {
@@ -138,18 +171,15 @@ impl Reading<'_> {
         scanner.seek(job.cursor.offset);
         let mut size = (0, 0);
         loop {
-            let spot = match scanner.step(job.end) {
-                Ok(None) => break,
+            let files = &self.shared.files;
+            let step = |scanner: &mut Scanner| scanner.step(job.end);
+            let spot = match scanner.patiently(files, &PAUSES_MS, step) {
                 Ok(Some(Step::Frame(spot))) => spot,
                 Ok(Some(Step::Damage(damage))) => {
                     read.damaged(self.shared, scanner, job, damage.range, "no whole header");
                     continue;
                 }
-                Err(error) => {
-                    tracing::error!(segment = job.cursor.segment, %error, "the rest of a segment cannot be read");
-                    (read.cursor.offset, read.uncopied) = (job.end, true);
-                    return;
-                }
+                Ok(None) | Err(_) => break,
             };
             let header = spot.header;
             if header.kind != Kind::End && header.sequence >= job.stop {
@@ -158,12 +188,16 @@ impl Reading<'_> {
             }
             let is_wanted = header.kind == Kind::Whole
                 && !job.done.contains(header.sequence)
-                && !job.known_damage.contains(&spot.range());
-            if is_wanted
-                && !self
-                    .limits
-                    .admits(size, header.payload_len as usize, u64::from(header.count))
-            {
+                && !job.knows(&spot.range());
+            #[cfg(feature = "defects")]
+            let is_wanted = is_wanted || header.kind == Kind::Whole && delivers_damage();
+            let has_room = || {
+                let (bytes, records) = (header.payload_len as usize, u64::from(header.count));
+                let first = read.parcel.marks.first();
+                let alike = |first: &Mark| job.tried.are_alike(first.sequence, header.sequence);
+                self.limits.admits(size, bytes, records) && first.is_none_or(alike)
+            };
+            if is_wanted && !has_room() {
                 scanner.seek(spot.offset);
                 break;
             }
@@ -194,7 +228,7 @@ impl Reading<'_> {
         let mut pieces = VecDeque::from(pieces);
         let mut result = Ok(());
         while let Some(piece) = pieces.front() {
-            let frame = match self.piece(piece) {
+            let frame = match self.frame_at(piece.sequence, piece.place) {
                 Ok(frame) => frame,
                 Err(error) => {
                     result = Err(error);
@@ -209,49 +243,41 @@ impl Reading<'_> {
                     complete(&mut frame, &chunk);
                     parcel.push(frame, piece.mark(Some(id)), piece.stored_ms);
                 }
-                None => self.lost(id, &piece),
+                None => self.lost(&piece.mark(Some(id)), u64::from(piece.count)),
             }
         }
         let mut index = self.shared.index();
         index.put_back(id, pieces);
         let spent = index.stash(parcel);
         drop(index);
-        self.shared.inbox.done(spent);
+        self.shared.done(spent);
         result
     }
 
-    fn piece(&mut self, piece: &Piece) -> io::Result<Option<Frame>> {
-        if !self.open(piece.place.segment)? {
-            return Ok(None);
-        }
-        let Some((_, scanner)) = &mut self.loader.open else {
-            return Ok(None);
-        };
-        scanner.seek(piece.place.offset);
-        let frame = match scanner.step(piece.place.offset + piece.place.len) {
-            Ok(Some(Step::Frame(spot))) => scanner.read(&spot),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error),
-        };
-        // The file is open; what cannot be read now will not be readable later.
-        Ok(frame.ok().flatten().map(|decoded| decoded.frame))
-    }
-
-    fn lost(&mut self, id: u64, piece: &Piece) {
-        let (segment, records) = (piece.place.segment, u64::from(piece.count));
+    /// A frame cannot be read, and so many of its records are not settled.
+    pub(super) fn lost(&mut self, mark: &Mark, records: u64) {
+        let Mark { place, .. } = *mark;
+        let segment = place.segment;
         tracing::error!(segment, records, "records are lost: their frame is damaged");
         self.shared.account.release(records);
         self.shared
             .account
-            .dropped(DropReason::Corrupt, records, piece.place.len);
-        if let Some((_, scanner)) = &self.loader.open {
-            let range = piece.place.offset..piece.place.offset + piece.place.len;
-            let kept =
-                Quarantine::new(self.dir).keep(scanner.file(), segment, &range, "wrong checksum");
-            self.shared.index().note_uncopied(segment, kept.is_lost());
-        }
+            .dropped(DropReason::Corrupt, records, place.len);
+        let range = place.offset..place.offset + place.len;
+        let quarantine = Quarantine::new(&self.shared.files, self.dir);
+        let kept = match &self.loader.open {
+            Some((open, scanner)) if *open == segment => {
+                scanner.keep(&quarantine, &range, "wrong checksum")
+            }
+            _ => Kept::Lost,
+        };
         self.shared.metrics.corrupt_ranges.inc();
-        self.shared.inbox.done([piece.mark(Some(id))]);
+        if !kept.is_lost() {
+            return self.shared.done(vec![*mark]);
+        }
+        let mut index = self.shared.index();
+        index.note_uncopied(segment);
+        index.lose(mark);
     }
 }
 
@@ -264,28 +290,33 @@ impl SegmentRead {
         job: &SegmentJob,
         spot: &Spot,
     ) -> bool {
-        match scanner.read(spot) {
-            Ok(Some(decoded)) => {
-                let header = spot.header;
-                let mark = Mark {
-                    sequence: header.sequence,
-                    group: None,
-                    bytes: header.total(),
-                };
-                self.parcel.push(decoded.frame, mark, header.stored_ms);
-                self.newest_ms = Some(header.stored_ms);
-                true
+        let read = |scanner: &mut Scanner| scanner.read(spot);
+        #[cfg(feature = "defects")]
+        let read = |scanner: &mut Scanner| {
+            if delivers_damage() {
+                scanner.read_unverified(spot)
+            } else {
+                read(scanner)
             }
-            Ok(None) => {
-                self.damaged(shared, scanner, job, spot.range(), "wrong checksum");
-                false
-            }
-            Err(error) => {
-                tracing::error!(segment = job.cursor.segment, %error, "a frame cannot be read");
-                self.uncopied = true;
-                false
-            }
-        }
+        };
+        let Ok(Some(decoded)) = scanner.patiently(&shared.files, &PAUSES_MS, read) else {
+            self.damaged(shared, scanner, job, spot.range(), "wrong checksum");
+            return false;
+        };
+        let header = spot.header;
+        let mark = Mark {
+            sequence: header.sequence,
+            group: None,
+            count: header.count,
+            place: Place {
+                segment: job.cursor.segment,
+                offset: spot.offset,
+                len: header.total(),
+            },
+        };
+        self.parcel.push(decoded.frame, mark, header.stored_ms);
+        self.newest_ms = Some(header.stored_ms);
+        true
     }
 
     fn damaged(
@@ -296,13 +327,30 @@ impl SegmentRead {
         range: Range<u64>,
         reason: &str,
     ) {
-        if job.known_damage.contains(&range) {
+        if job.knows(&range) {
             return;
         }
         let Some(dir) = &shared.dir else { return };
-        let kept = Quarantine::new(dir).keep(scanner.file(), job.cursor.segment, &range, reason);
+        let quarantine = Quarantine::new(&shared.files, dir);
+        let kept = scanner.keep(&quarantine, &range, reason);
         self.uncopied |= kept.is_lost();
         shared.metrics.corrupt_ranges.inc();
         self.new_damage.push(range);
     }
+}
+
+/// Opens a segment and finds out its salt; `None` when it has no whole frame either.
+fn open_with_salt(files: &Files, path: &Path, first: u64) -> io::Result<(OpenFile, Option<u32>)> {
+    let (file, len) = files.open(path)?;
+    let header = file.read_at(0, SEGMENT_HEADER_LEN)?.unwrap_or_default();
+    let salt = match SegmentHeader::decode(&header) {
+        Ok(header) => Some(header.salt),
+        Err(_) => find_salt(&file, first, len)?,
+    };
+    Ok((file, salt))
+}
+
+#[cfg(feature = "defects")]
+fn delivers_damage() -> bool {
+    crate::telemetry::defects::is_on("deliver_quarantined")
 }

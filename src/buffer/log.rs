@@ -1,7 +1,6 @@
-//! The end of the log: the segment to which frames are appended.
+//! The end of the log: frames are staged, and appended to the newest segment in one go.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     path::PathBuf,
 };
@@ -10,38 +9,32 @@ use bytes::Bytes;
 use sdk::event::Batch;
 
 use super::{
-    files,
+    active::{Active, Sealed},
+    files::{self, Files},
     frame::{self, Head, Kind},
     layout::Place,
-    segment::{FRAMES_MAX, SEGMENT_HEADER_LEN, SegmentHeader},
+    segment::{FRAMES_MAX, SEGMENT_HEADER_LEN},
     settings::Durability,
 };
 
 /// Appends frames to the newest segment. Used by the writer thread alone.
 #[derive(Debug)]
 pub(super) struct Log {
+    files: Files,
     dir: PathBuf,
     buffer: u128,
     durability: Durability,
     /// Length at which a segment is sealed.
     limit: u64,
-    active: Active,
+    /// `None` as long as none could be made.
+    active: Option<Active>,
+    /// Sequence of the first frame that was written without becoming durable, until a later frame does.
+    void_from: Option<u64>,
     /// Headers and metadata of the staged frames, back to back.
     heads: Vec<u8>,
     staged: Vec<Staged>,
     staged_len: u64,
     staged_records: u32,
-}
-
-#[derive(Debug)]
-struct Active {
-    file: File,
-    first: u64,
-    salt: u32,
-    /// Length of what was committed.
-    len: u64,
-    frames: u32,
-    records: u32,
 }
 
 #[derive(Debug)]
@@ -67,45 +60,49 @@ pub(super) enum Fit {
 pub(super) enum Trouble {
     /// The volume has no room; nothing of the group is stored.
     NoRoom(io::Error),
-    /// The disk failed; what is on it is not known.
+    /// The disk failed. What is on it of the group is not known, so it goes into another segment or nowhere.
     Failed(String),
 }
 
-/// A segment was begun, and the one before it has now its final length.
+/// A segment was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rotated {
+pub(super) struct Begun {
+    /// Sequence of its first frame: the one that was asked for, or a later one.
     pub(super) first: u64,
     pub(super) len: u64,
-    pub(super) sealed_len: u64,
-    /// Bytes that the end frame added.
-    pub(super) end_len: u64,
+    /// It tells that frames in older segments do not count.
+    pub(super) voids: bool,
+    /// The segment before it.
+    pub(super) sealed: Option<Sealed>,
 }
 
 impl Log {
-    /// Begins a log, or goes on with one, at the sequence `first`, in a new segment.
-    ///
-    /// # Errors
-    /// The segment cannot be made.
-    pub(super) fn create(
+    /// A log without a segment.
+    pub(super) fn new(
+        files: &Files,
         dir: PathBuf,
         buffer: u128,
-        first: u64,
         durability: Durability,
         limit: u64,
-    ) -> io::Result<Self> {
-        let active = Active::create(&dir, buffer, first)?;
-        let (heads, staged) = (Vec::new(), Vec::new());
-        Ok(Self {
+    ) -> Self {
+        Self {
+            files: files.clone(),
             dir,
             buffer,
             durability,
             limit,
-            active,
-            heads,
-            staged,
+            active: None,
+            void_from: None,
+            heads: Vec::new(),
+            staged: Vec::new(),
             staged_len: 0,
             staged_records: 0,
-        })
+        }
+    }
+
+    /// Is as durable as this from the next commit on, and seals segments at this length.
+    pub(super) fn obey(&mut self, durability: Durability, limit: u64) {
+        (self.durability, self.limit) = (durability, limit);
     }
 
     /// Prepares a frame behind those staged before. Nothing is written yet.
@@ -117,7 +114,10 @@ impl Log {
         sequence: u64,
         stored_ms: u64,
     ) -> Fit {
-        let before = self.active.records + self.staged_records;
+        let Some(active) = self.active.as_ref().filter(|active| !active.abandoned) else {
+            return Fit::NextSegment;
+        };
+        let before = active.records + self.staged_records;
         let head = Head {
             kind,
             tag: &batch.tag,
@@ -129,16 +129,15 @@ impl Log {
             sequence,
             stored_ms,
         };
-        let frames = u64::from(self.active.frames) + self.staged.len() as u64;
-        let offset = self.active.len + self.staged_len;
+        let frames = u64::from(active.frames) + self.staged.len() as u64;
+        let offset = active.len + self.staged_len;
         let head_start = self.heads.len();
         if frames >= u64::from(FRAMES_MAX)
             || (frames > 0 && offset + batch.events.len() as u64 > self.limit)
         {
             return Fit::NextSegment;
         }
-        let Some((crc, len)) =
-            frame::encode(&mut self.heads, self.active.salt, &head, &batch.events)
+        let Some((crc, len)) = frame::encode(&mut self.heads, active.salt, &head, &batch.events)
         else {
             return Fit::TooLong;
         };
@@ -154,22 +153,25 @@ impl Log {
         self.staged_len += len;
         self.staged_records += batch.count;
         Fit::Staged(Place {
-            segment: self.active.first,
+            segment: active.first,
             offset,
             len,
         })
     }
 
     /// Writes the staged frames, whose events these are, and makes them durable. Afterwards nothing is staged.
+    /// `first` is the sequence of the first of them. After [`Trouble::Failed`], their sequences must not be used
+    /// again.
     pub(super) fn commit<'a>(
         &mut self,
+        first: u64,
         events: impl Iterator<Item = &'a Bytes>,
     ) -> Result<(), Trouble> {
         let result = self.write(events);
-        if result.is_ok() {
-            self.active.len += self.staged_len;
-            self.active.frames += u32::try_from(self.staged.len()).unwrap_or(u32::MAX);
-            self.active.records += self.staged_records;
+        match &result {
+            Ok(()) => self.void_from = None,
+            Err(Trouble::Failed(_)) => drop(self.void_from.get_or_insert(first)),
+            Err(Trouble::NoRoom(_)) => {}
         }
         self.heads.clear();
         self.staged.clear();
@@ -177,7 +179,10 @@ impl Log {
         result
     }
 
-    fn write<'a>(&self, events: impl Iterator<Item = &'a Bytes>) -> Result<(), Trouble> {
+    fn write<'a>(&mut self, events: impl Iterator<Item = &'a Bytes>) -> Result<(), Trouble> {
+        let Some(active) = &mut self.active else {
+            return Err(Trouble::Failed("there is no segment".to_owned()));
+        };
         let mut slices = Vec::with_capacity(self.staged.len() * 3);
         let mut head_start = 0;
         for (staged, events) in self.staged.iter().zip(events) {
@@ -192,83 +197,43 @@ impl Log {
             ]);
             head_start = staged.head_end;
         }
-        if let Err(error) = files::write_all(&self.active.file, &mut slices) {
-            // What was written of the group must not stand in the way of the next one.
-            let cut = files::cut(&self.active.file, self.active.len);
-            return match cut {
-                Ok(()) if files::is_full(&error) => Err(Trouble::NoRoom(error)),
-                _ => Err(Trouble::Failed(format!("write: {error}"))),
-            };
-        }
-        if self.durability == Durability::Commit {
-            // After an error the pages may count as clean, so that a second call would prove nothing.
-            files::sync_data(&self.active.file)
-                .map_err(|error| Trouble::Failed(format!("fdatasync: {error}")))?;
-        }
+        active.append(&mut slices, self.durability == Durability::Commit)?;
+        active.len += self.staged_len;
+        active.frames += u32::try_from(self.staged.len()).unwrap_or(u32::MAX);
+        active.records += self.staged_records;
         Ok(())
     }
 
-    /// Begins the next segment, whose first frame will have the sequence `first`, and seals the one before.
-    pub(super) fn rotate(&mut self, first: u64, now_ms: u64) -> Result<Rotated, Trouble> {
-        let fresh = Active::create(&self.dir, self.buffer, first).map_err(|error| {
+    /// Makes everything durable that was committed.
+    pub(super) fn sync(&mut self) -> Result<(), Trouble> {
+        self.active.as_mut().map_or(Ok(()), Active::sync)
+    }
+
+    /// Begins the next segment, whose first frame will have the sequence `first` or a later one, and seals the one
+    /// before.
+    pub(super) fn begin(&mut self, first: u64) -> Result<Begun, Trouble> {
+        let void_from = self.void_from.filter(|from| *from < first);
+        let fresh = Active::create(&self.files, &self.dir, self.buffer, first, void_from);
+        let fresh = fresh.map_err(|error| {
             if files::is_full(&error) {
                 Trouble::NoRoom(error)
             } else {
                 Trouble::Failed(format!("make a segment: {error}"))
             }
         })?;
-        let old = std::mem::replace(&mut self.active, fresh);
-        let end = frame::encode_end(old.salt, first, old.records, now_ms);
-        // It only helps to tell how many records are lost when the end of a segment is damaged.
-        let written = files::write_all(&old.file, &mut [IoSlice::new(&end)]).is_ok();
-        if !written {
-            drop(files::cut(&old.file, old.len));
-        }
-        let end_len = if written { end.len() as u64 } else { 0 };
-        Ok(Rotated {
+        let first = fresh.first;
+        let old = self.active.replace(fresh);
+        Ok(Begun {
             first,
             len: SEGMENT_HEADER_LEN as u64,
-            sealed_len: old.len + end_len,
-            end_len,
+            voids: void_from.is_some(),
+            sealed: old.map(|old| old.seal(first)),
         })
     }
 
-    /// Whether the segment that is appended to is still empty.
+    /// Whether the segment that is appended to is still empty, and as good as another one would be.
     pub(super) fn is_segment_empty(&self) -> bool {
-        self.active.frames == 0
-    }
-}
-
-impl Active {
-    fn create(dir: &std::path::Path, buffer: u128, first: u64) -> io::Result<Self> {
-        let path = files::segment_path(dir, first);
-        let header = SegmentHeader {
-            buffer,
-            first,
-            created_ms: super::now_ms(),
-            salt: fastrand::u32(..),
-        };
-        let make = || {
-            let file = files::create_new(&path)?;
-            files::write_all(&file, &mut [IoSlice::new(&header.encode())])?;
-            files::sync_data(&file)?;
-            // Without it, a power cut may undo the name, and with it every frame in the segment.
-            files::sync_dir(dir)?;
-            Ok(file)
-        };
-        let file = make().inspect_err(|error: &io::Error| {
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                drop(files::remove(&path));
-            }
-        })?;
-        let len = SEGMENT_HEADER_LEN as u64;
-        Ok(Self {
-            file,
-            first,
-            salt: header.salt,
-            len,
-            frames: 0,
-            records: 0,
-        })
+        let active = self.active.as_ref();
+        active.is_some_and(|active| active.frames == 0 && !active.abandoned)
     }
 }

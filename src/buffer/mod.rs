@@ -3,38 +3,64 @@
 //! Begin with [`Buffer`]. A batch reserves room (`room.rs`) and goes through the inbox (`inbox.rs`) to the
 //! writer thread (`writer.rs`), which appends frames to the log (`log.rs`) and syncs once for all that wait.
 //! What is stored stands in the index (`index.rs`), from which workers take chunks (`queue.rs`), reading back
-//! from disk what is no longer in memory (`load.rs`). At start, `recover.rs` finds out what is there.
+//! from disk what is no longer in memory (`load.rs`). At start, `recover.rs` opens the directory, and
+//! `background.rs` looks through what is there.
 //! `docs/BUFFER_FORMAT.md` has every byte of the files.
 
+mod active;
+mod adopting;
+mod aside;
+mod audit;
+mod background;
 mod backlog;
+mod ballast;
 mod bytes_in;
 mod chunk;
+mod claim;
 mod clearing;
 mod dead_letter;
+mod dead_lines;
 mod error;
+mod evacuate;
 mod files;
 mod frame;
 mod identity;
 mod inbox;
 mod index;
+mod inspect;
+mod inventory;
 mod layout;
 mod life;
 mod load;
 mod log;
+mod mending;
 mod metrics;
 mod notes;
+mod noting;
+mod old_groups;
+mod open_groups;
+mod overflow;
+mod passage;
 mod quarantine;
 mod queue;
 mod ranges;
 mod recover;
+mod reread;
+mod resuming;
 mod room;
+mod salt;
 mod scan;
 mod segment;
 mod settings;
 mod settle;
+mod space;
 mod state;
 mod status;
+mod store;
 mod survey;
+mod syncing;
+mod tries;
+mod walk;
 mod window;
 mod writer;
 
@@ -52,13 +78,18 @@ use tokio::time::Instant;
 
 pub use self::{
     chunk::Chunk,
+    claim::Claim,
     dead_letter::{DeadLetter, DeadLetterError, DeadRecord},
+    dead_lines::{BadLine, DeadLine, DeadLines, dead_files, dead_lines},
     error::{BufferError, Refusal},
+    inspect::{DamageView, Held, Inspection, SegmentView, Tally},
     room::Reservation,
     settings::{BufferKind, BufferSettings, Durability, Overflow},
-    status::Status,
+    status::{Portion, Status},
+    tries::Tries,
 };
 use self::{
+    files::Files,
     inbox::Pending,
     life::{Owner, Shared, new_id, now_ms},
     load::load,
@@ -73,7 +104,7 @@ use crate::telemetry::ledger::Account;
 pub struct Buffer(Arc<Owner>);
 
 impl Buffer {
-    /// Opens a buffer and recovers what an earlier process left in it. Blocking.
+    /// Opens a buffer. What an earlier process left in it is looked through while it already takes records. Blocking.
     ///
     /// # Errors
     /// [`BufferError`]: the directory cannot be used.
@@ -83,7 +114,19 @@ impl Buffer {
         account: Account,
         metrics: &Metrics,
     ) -> Result<Self, BufferError> {
-        Owner::start(settings, output_id, account, metrics).map(|owner| Self(Arc::new(owner)))
+        Self::open_on(Files::system(), settings, output_id, account, metrics)
+    }
+
+    /// As [`Buffer::open`], on another file system.
+    fn open_on(
+        files: Files,
+        settings: BufferSettings,
+        output_id: Arc<str>,
+        account: Account,
+        metrics: &Metrics,
+    ) -> Result<Self, BufferError> {
+        let owner = Owner::start(files, settings, output_id, account, metrics)?;
+        Ok(Self(Arc::new(owner)))
     }
 
     /// Reserves room for a batch with this many bytes of events. With `overflow_action = "block"` it waits for
@@ -129,8 +172,8 @@ impl Buffer {
     /// The next chunk that is due. `None` when the buffer is closed and nothing more will come.
     pub async fn next_chunk(&self) -> Option<Chunk> {
         let shared = &self.0.shared;
-        let limits = Limits::of(&shared.settings);
         loop {
+            let limits = Limits::of(&shared.settings());
             let mut changed = pin!(shared.notify.notified());
             changed.as_mut().enable();
             let unpublished = shared.unpublished.load(Ordering::Acquire) > 0;
@@ -138,8 +181,8 @@ impl Buffer {
                 .index()
                 .pick(&limits, shared.room.is_wanted(), unpublished);
             match pick {
-                Pick::Chunk(number, parcel) => {
-                    return Some(Chunk::new(Arc::clone(&self.0), number, parcel));
+                Pick::Chunk(number, parcel, tries) => {
+                    return Some(Chunk::new(Arc::clone(&self.0), number, parcel, tries));
                 }
                 Pick::End => return None,
                 Pick::Load => {
@@ -157,11 +200,24 @@ impl Buffer {
         }
     }
 
+    /// Since when something is due or under way, at the latest since the buffer was opened; `None` when nothing is.
+    pub fn due_since(&self) -> Option<Instant> {
+        let limits = Limits::of(&self.0.shared.settings());
+        self.0.shared.index().due_since(&limits)
+    }
+
     /// Everything stored is due now.
     pub fn flush(&self) {
         let mut index = self.0.shared.index();
         index.flush_through = index.next_sequence.saturating_sub(1);
+        index.aside.release();
         drop(index);
+        self.0.shared.notify.notify_waiters();
+    }
+
+    /// Chunks that were set aside are due now: what made them fail is over.
+    pub fn release_aside(&self) {
+        self.0.shared.index().aside.release();
         self.0.shared.notify.notify_waiters();
     }
 
@@ -172,19 +228,56 @@ impl Buffer {
         self.0.shared.notify.notify_waiters();
     }
 
+    /// Behaves as these settings say from now on, with what is stored. The kind of buffer and its directory stay as they
+    /// are.
+    pub fn change(&self, settings: &BufferSettings) {
+        self.0.shared.change(settings);
+    }
+
+    /// Whether a batch is answered for only when the destination took it.
+    pub fn is_passage(&self) -> bool {
+        self.0.shared.settings().durability == Durability::Delivered
+    }
+
+    /// Whether nothing is stored, under way, or on its way into the buffer.
+    pub fn is_empty(&self) -> bool {
+        let shared = &self.0.shared;
+        let at_rest = shared.unpublished.load(Ordering::Acquire) == 0;
+        let index = shared.index();
+        let mut groups = index.groups.values();
+        // What is left of a message of which a piece is lost is for the next start.
+        at_rest && index.is_barren() && groups.all(|group| group.pieces.is_empty())
+    }
+
     /// A look at the buffer.
     pub fn status(&self) -> Status {
         let shared = &self.0.shared;
-        let oldest_ms = shared.index().oldest_ms();
+        let bytes = shared.room.used();
+        let settings = shared.settings();
+        let chunk_bytes = settings.chunk_limit_bytes;
+        let index = shared.index();
+        let (stage, queue) = index.portions(bytes, chunk_bytes);
+        let (oldest_ms, newest_ms) = (index.oldest_ms(), index.newest_ms());
+        let pinned_bytes = index.pinned_bytes();
+        drop(index);
         Status {
-            bytes: shared.room.used(),
+            bytes,
+            stage,
+            queue,
+            newest_ms,
             records: u64::try_from(shared.account.held_now()).unwrap_or(0),
-            limit_bytes: shared.settings.total_limit_bytes,
+            limit_bytes: settings.total_limit_bytes,
             is_full: shared.room.is_full(),
             oldest_age: oldest_ms
                 .map(|oldest| Duration::from_millis(now_ms().saturating_sub(oldest))),
-            disk_free_bytes: shared.dir.as_deref().and_then(files::free_bytes),
-            failed: shared.failure().map(str::to_owned),
+            disk_free_bytes: shared
+                .dir
+                .as_deref()
+                .and_then(|dir| shared.files.volume(dir))
+                .map(|volume| volume.free),
+            pinned_bytes,
+            is_recovering: shared.is_recovering(),
+            failed: shared.failure(),
         }
     }
 

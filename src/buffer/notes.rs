@@ -1,12 +1,15 @@
 //! Files of short records, each with a checksum of its own: what the buffer notes beside its segments.
 
 use std::{
-    fs::File,
     io::{self, IoSlice},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::files;
+use super::{
+    files::{Files, OpenFile},
+    survey::PAUSES_MS,
+};
 
 /// Length at which a file is written anew, in bytes.
 const REWRITE_AT: u64 = 1 << 20;
@@ -15,19 +18,23 @@ const READ_MAX: u64 = 64 << 20;
 /// Length of the CRC behind a record, in bytes.
 const CRC_LEN: usize = 4;
 
-/// An open file of records of `N` bytes.
+/// A file of records of `N` bytes.
 #[derive(Debug)]
 pub(super) struct Notes<const N: usize> {
+    files: Files,
     path: PathBuf,
-    file: File,
+    /// `None` when it must be written anew: before the first time, and after any failure, since what could not be added
+    /// is known to the caller alone.
+    file: Option<Arc<OpenFile>>,
     len: u64,
     rewrite_at: u64,
     seed: u32,
 }
 
 /// The whole records in a file of this buffer; none when it is missing.
-pub(super) fn read<const N: usize>(path: &Path, buffer: u128) -> Vec<[u8; N]> {
-    let bytes = files::read_small(path, READ_MAX).unwrap_or_default();
+pub(super) fn read<const N: usize>(files: &Files, path: &Path, buffer: u128) -> Vec<[u8; N]> {
+    let read = || files.read_small(path, READ_MAX);
+    let bytes = files.patiently(&PAUSES_MS, read).unwrap_or_default();
     let seed = seed(buffer);
     let whole = |record: &[u8]| {
         let (body, crc) = record.split_first_chunk::<N>()?;
@@ -37,44 +44,62 @@ pub(super) fn read<const N: usize>(path: &Path, buffer: u128) -> Vec<[u8; N]> {
 }
 
 impl<const N: usize> Notes<N> {
-    const RECORD_LEN: u64 = (N + CRC_LEN) as u64;
-
-    /// Writes the file anew with these records, and opens it.
-    pub(super) fn create(
-        path: PathBuf,
-        buffer: u128,
-        records: impl Iterator<Item = [u8; N]>,
-    ) -> io::Result<Self> {
-        let seed = seed(buffer);
-        let len = write_anew(&path, records, seed)?;
-        let file = files::open_append(&path)?;
-        Ok(Self {
+    /// The file at this path, as it is.
+    pub(super) fn new(files: &Files, path: PathBuf, buffer: u128) -> Self {
+        Self {
+            files: files.clone(),
             path,
-            file,
-            len,
-            rewrite_at: REWRITE_AT.max(len * 2),
-            seed,
-        })
+            file: None,
+            len: 0,
+            rewrite_at: REWRITE_AT,
+            seed: seed(buffer),
+        }
     }
 
     /// Adds records. They are not synced.
+    ///
+    /// # Errors
+    /// None of them may be there; what was there before is.
     pub(super) fn append(&mut self, records: impl Iterator<Item = [u8; N]>) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return Err(io::Error::other("the file has to be written anew"));
+        };
         let bytes = encode(records, self.seed);
-        // A record that an earlier failure cut off is completed with zeros, so that the next ones can be read.
-        let gap = self.len.next_multiple_of(Self::RECORD_LEN) - self.len;
-        let gap = vec![0; usize::try_from(gap).unwrap_or(0)];
-        let before = self.len;
-        self.len = before + (gap.len() + bytes.len()) as u64;
-        let written = files::write_all(&self.file, &mut [IoSlice::new(&gap), IoSlice::new(&bytes)]);
-        if written.is_err() {
-            self.len = self.file.metadata()?.len();
+        let written = file.write_all(&mut [IoSlice::new(&bytes)]);
+        match &written {
+            Ok(()) => self.len += bytes.len() as u64,
+            Err(_) => self.file = None,
         }
         written
     }
 
+    /// The open file, to be synced without holding a lock.
+    ///
+    /// # Errors
+    /// There is none: it must be written anew.
+    pub(super) fn file(&self) -> io::Result<Arc<OpenFile>> {
+        let file = self.file.as_ref().map(Arc::clone);
+        file.ok_or_else(|| io::Error::other("the file has to be written anew"))
+    }
+
+    /// Whether this is still the file that is written to.
+    pub(super) fn is(&self, file: &Arc<OpenFile>) -> bool {
+        self.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, file))
+    }
+
     /// Makes what was added durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        files::sync_data(&self.file)
+    ///
+    /// # Errors
+    /// It may not be; the file must be written anew.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return Err(io::Error::other("the file has to be written anew"));
+        };
+        let synced = file.sync_data();
+        if synced.is_err() {
+            self.file = None;
+        }
+        synced
     }
 
     /// Whether it has grown so much that it should be written anew.
@@ -83,22 +108,19 @@ impl<const N: usize> Notes<N> {
     }
 
     /// Writes it anew with nothing but these records.
+    ///
+    /// # Errors
+    /// The old content is there, or the new one.
     pub(super) fn rewrite(&mut self, records: impl Iterator<Item = [u8; N]>) -> io::Result<()> {
-        self.len = write_anew(&self.path, records, self.seed)?;
+        let bytes = encode(records, self.seed);
+        // What is written to the old file would be lost from here on.
+        self.file = None;
+        self.files.replace(&self.path, &bytes)?;
+        self.len = bytes.len() as u64;
         self.rewrite_at = REWRITE_AT.max(self.len * 2);
-        self.file = files::open_append(&self.path)?;
+        self.file = Some(Arc::new(self.files.open_append(&self.path)?));
         Ok(())
     }
-}
-
-fn write_anew<const N: usize>(
-    path: &Path,
-    records: impl Iterator<Item = [u8; N]>,
-    seed: u32,
-) -> io::Result<u64> {
-    let bytes = encode(records, seed);
-    files::replace(path, &bytes)?;
-    Ok(bytes.len() as u64)
 }
 
 fn encode<const N: usize>(records: impl Iterator<Item = [u8; N]>, seed: u32) -> Vec<u8> {
@@ -120,7 +142,7 @@ mod tests {
     use super::*;
 
     fn all(path: &Path, buffer: u128) -> Vec<[u8; 3]> {
-        read(path, buffer)
+        read(&Files::system(), path, buffer)
     }
 
     #[test]
@@ -128,7 +150,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes");
         assert!(all(&path, 7).is_empty());
-        let mut notes = Notes::create(path.clone(), 7, [*b"one"].into_iter()).unwrap();
+        let mut notes = Notes::new(&Files::system(), path.clone(), 7);
+        assert!(notes.append([*b"two"].into_iter()).is_err());
+        notes.rewrite([*b"one"].into_iter()).unwrap();
         notes.append([*b"two", *b"six"].into_iter()).unwrap();
         assert_eq!(all(&path, 7), [*b"one", *b"two", *b"six"]);
         assert!(all(&path, 8).is_empty(), "of another buffer");
@@ -144,7 +168,8 @@ mod tests {
     fn is_written_anew_when_long() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes");
-        let mut notes = Notes::create(path.clone(), 7, std::iter::empty()).unwrap();
+        let mut notes = Notes::new(&Files::system(), path.clone(), 7);
+        notes.rewrite(std::iter::empty()).unwrap();
         notes.append((0..200_000).map(|_| *b"old")).unwrap();
         assert!(notes.is_long());
         notes.rewrite([*b"new"].into_iter()).unwrap();
@@ -152,6 +177,6 @@ mod tests {
         notes.sync().unwrap();
         assert_eq!(all(&path, 7), [*b"new", *b"end"]);
         assert!(!notes.is_long());
-        assert_eq!(files::len(&path), Some(14));
+        assert_eq!(Files::system().len(&path), Some(14));
     }
 }

@@ -1,6 +1,6 @@
 //! Which frames come next: the newest from memory, older ones from disk, large messages when they are complete.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use sdk::output::Frame;
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use super::{
     layout::{Group, Place},
     segment::SEGMENT_HEADER_LEN,
     settings::BufferSettings,
+    tries::Tries,
 };
 use crate::telemetry::ledger::DropReason;
 
@@ -84,7 +85,7 @@ impl Limits {
 #[derive(Debug)]
 pub(super) enum Pick {
     /// Deliver this.
-    Chunk(u64, Parcel),
+    Chunk(u64, Parcel, Tries),
     /// See to it that the next chunk is read from disk.
     Load,
     /// Wait, until this instant at the latest.
@@ -120,11 +121,23 @@ impl Index {
         self.recent.push_back(recent);
     }
 
-    fn pop_recent(&mut self) -> Option<Recent> {
+    pub(super) fn pop_recent(&mut self) -> Option<Recent> {
         let recent = self.recent.pop_front()?;
         self.recent_events_len -= recent.frame.events.len();
         self.recent_records -= u64::from(recent.frame.count);
         Some(recent)
+    }
+
+    /// Forgets those of the newest frames.
+    pub(super) fn forget_recent(&mut self, which: impl Fn(&Recent) -> bool) {
+        self.recent.retain(|recent| {
+            let goes = which(recent);
+            if goes {
+                self.recent_events_len -= recent.frame.events.len();
+                self.recent_records -= u64::from(recent.frame.count);
+            }
+            !goes
+        });
     }
 
     /// Forgets the oldest of the newest frames when they are too many; they will be read from disk.
@@ -147,20 +160,30 @@ impl Index {
         if self.loading {
             return Pick::Wait(None);
         }
-        if !self.is_up_to_date() {
+        let is_aside_due = self.aside.is_due();
+        if !self.on_disk
+            && let Some(parcel) = self.aside.take_due()
+        {
+            return self.hand_out(parcel);
+        }
+        if is_aside_due || !self.is_up_to_date() {
+            if !is_aside_due && self.draining.is_empty() && self.awaits_recovery() {
+                return Pick::Wait(self.aside.next_at());
+            }
             self.loading = true;
             return Pick::Load;
         }
         let Some(front) = self.recent.front() else {
-            return if self.closed && !unpublished {
+            return if self.closed && !unpublished && self.aside.is_empty() {
                 Pick::End
             } else {
-                Pick::Wait(None)
+                Pick::Wait(self.aside.next_at())
             };
         };
         let due_at = front.arrived + limits.interval;
         if !urgent && !self.is_due(front, limits) && Instant::now() < due_at {
-            return Pick::Wait(Some(due_at));
+            let aside_at = self.aside.next_at().unwrap_or(due_at);
+            return Pick::Wait(Some(due_at.min(aside_at)));
         }
         if front.commits.is_some() {
             // The front is the marker of a group that only the disk has: the loader comes to it as to any backlog.
@@ -180,17 +203,12 @@ impl Index {
             || self.recent_records >= limits.records
     }
 
-    fn hand_out(&mut self, mut parcel: Parcel) -> Pick {
-        let settled = std::mem::take(&mut parcel.settled);
-        if settled > 0 {
-            // Whole frames are delivered again, so what was delivered of them before comes into being anew.
-            self.account.created(settled);
-            self.account.hold(settled);
-        }
+    fn hand_out(&mut self, parcel: Parcel) -> Pick {
         let number = self.next_number;
         self.next_number += 1;
         self.in_flight.insert(number, parcel.oldest_ms);
-        Pick::Chunk(number, parcel)
+        let tries = self.tried.of(&parcel.marks);
+        Pick::Chunk(number, parcel, tries)
     }
 
     /// A chunk from the newest frames.
@@ -205,6 +223,7 @@ impl Index {
             let Some(Recent {
                 frame,
                 place,
+                arrived,
                 stored_ms,
                 ..
             }) = self.pop_recent()
@@ -215,7 +234,8 @@ impl Index {
             let mark = Mark {
                 sequence: frame.sequence,
                 group: None,
-                bytes: place.len,
+                count: frame.count,
+                place,
             };
             self.taken(place.segment, 1, records);
             let offset = place.offset + place.len;
@@ -224,6 +244,7 @@ impl Index {
                 offset,
                 sequence: frame.sequence + 1,
             });
+            parcel.arrived.get_or_insert(arrived);
             parcel.push(frame, mark, stored_ms);
         }
         parcel
@@ -240,9 +261,20 @@ impl Index {
     pub(super) fn move_to(&mut self, cursor: Cursor) {
         let left = self.cursor.segment..cursor.segment;
         self.cursor = cursor;
-        if left.is_empty() {
-            return;
+        if !left.is_empty() {
+            self.leave(&left);
         }
+    }
+
+    /// Leaves a segment that was out of its order, and goes on where it was before.
+    pub(super) fn go_on_at(&mut self, resume: Cursor) {
+        let left = self.cursor.segment..self.cursor.segment + 1;
+        self.cursor = resume;
+        self.leave(&left);
+    }
+
+    /// The cursor has left these segments.
+    fn leave(&mut self, left: &Range<u64>) {
         for segment in self
             .segments
             .iter_mut()
@@ -276,9 +308,12 @@ impl Index {
         self.in_flight.remove(&number);
     }
 
-    /// A chunk comes back; it is the first to be handed out again.
+    /// A chunk comes back; it is among the first to be handed out again.
     pub(super) fn come_back(&mut self, number: u64, parcel: Parcel) {
         self.in_flight.remove(&number);
-        self.ready.push_front(parcel);
+        // Others may have come back before it.
+        let older = |other: &Parcel| other.first() < parcel.first();
+        let place = self.ready.partition_point(older);
+        self.ready.insert(place, parcel);
     }
 }

@@ -1,22 +1,30 @@
 //! Reading a segment from front to back: frames, and the damaged ranges between them.
 
-use std::{fs::File, io, ops::Range};
+use std::{io, ops::Range};
 
 use bytes::Bytes;
 
 use super::{
-    files,
+    files::{Files, OpenFile},
     frame::{self, Decoded, HEADER_LEN, Header, TRAILER_LEN},
+    quarantine::{Kept, Quarantine},
     segment::{FRAMES_MAX, SEGMENT_HEADER_LEN},
 };
 
 /// Blocks that are searched for the next frame, in bytes.
 const SEARCH_BLOCK: usize = 256 << 10;
 
+/// The smallest part of a file that may be unreadable, in bytes.
+const PAGE: u64 = 4096;
+/// What stands for bytes that cannot be read: neither a frame nor the zeros of a power cut.
+const UNREADABLE: u8 = 0xff;
+
 /// A part of a file in memory, which moves along.
 #[derive(Debug)]
 struct Window {
-    file: File,
+    file: OpenFile,
+    /// Pages that cannot be read are stood in for, so that the rest of the file can be.
+    lenient: bool,
     block: usize,
     base: u64,
     bytes: Bytes,
@@ -36,11 +44,30 @@ impl Window {
         let Ok(size) = usize::try_from(size) else {
             return Ok(None);
         };
-        let Some(bytes) = files::read_at(&self.file, offset, size)? else {
-            return Ok(None);
+        let bytes = match self.file.read_at(offset, size) {
+            Err(_) if self.lenient => Some(self.pages(offset, size)),
+            read => read?,
         };
+        let Some(bytes) = bytes else { return Ok(None) };
         (self.base, self.bytes) = (offset, bytes.into());
         Ok(self.cached(offset, len))
+    }
+
+    /// Bytes from `offset` on, as far as their pages can be read.
+    fn pages(&self, offset: u64, size: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(size);
+        let end = offset + size as u64;
+        let mut at = offset;
+        while at < end {
+            let next = (at / PAGE + 1).saturating_mul(PAGE).min(end);
+            let len = usize::try_from(next - at).unwrap_or(0);
+            match self.file.read_at(at, len) {
+                Ok(Some(page)) => bytes.extend(page),
+                _ => bytes.resize(bytes.len() + len, UNREADABLE),
+            }
+            at = next;
+        }
+        bytes
     }
 
     fn cached(&self, offset: u64, len: u64) -> Option<Bytes> {
@@ -92,9 +119,10 @@ pub(super) struct Damage {
 
 impl Scanner {
     /// Begins at the first frame of the segment `first`. `block` is how much is read at once, in bytes.
-    pub(super) fn new(file: File, first: u64, salt: u32, block: usize) -> Self {
+    pub(super) fn new(file: OpenFile, first: u64, salt: u32, block: usize) -> Self {
         let window = Window {
             file,
+            lenient: false,
             block,
             base: 0,
             bytes: Bytes::new(),
@@ -108,8 +136,18 @@ impl Scanner {
     }
 
     /// The file.
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &OpenFile {
         &self.window.file
+    }
+
+    /// Copies a damaged range into quarantine.
+    pub(super) fn keep(&self, quarantine: &Quarantine, range: &Range<u64>, reason: &str) -> Kept {
+        let kept = quarantine.keep(self.file(), self.first, range, reason);
+        if self.window.lenient && kept == Kept::Copied {
+            // It could not be read a moment ago and may not be damaged at all, so a copy does not stand for it.
+            return Kept::Lost;
+        }
+        kept
     }
 
     /// Where the next step begins.
@@ -120,6 +158,27 @@ impl Scanner {
     /// Goes on at `offset`.
     pub(super) fn seek(&mut self, offset: u64) {
         self.offset = offset;
+    }
+
+    /// Reads with patience: again after each of these pauses, in milliseconds. From then on, pages that cannot be
+    /// read count as damaged.
+    ///
+    /// # Errors
+    /// None of the file: only what `read` makes of it.
+    pub(super) fn patiently<T>(
+        &mut self,
+        files: &Files,
+        pauses_ms: &[u64],
+        read: impl Fn(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.window.lenient {
+            return read(self);
+        }
+        files.patiently(pauses_ms, || read(self)).or_else(|error| {
+            tracing::error!(segment = self.first, %error, "a part of a segment cannot be read and counts as damaged");
+            self.window.lenient = true;
+            read(self)
+        })
     }
 
     /// The next frame or damaged range before `end`; `None` at `end`.
@@ -162,6 +221,16 @@ impl Scanner {
             .window
             .get(range.start, range.end - range.start, range.end)?;
         Ok(frame.and_then(|frame| frame::decode(&spot.header, &frame.slice(HEADER_LEN..))))
+    }
+
+    /// The same without a look at the checksum.
+    #[cfg(feature = "defects")]
+    pub(super) fn read_unverified(&mut self, spot: &Spot) -> io::Result<Option<Decoded>> {
+        let range = spot.range();
+        let frame = self
+            .window
+            .get(range.start, range.end - range.start, range.end)?;
+        Ok(frame.and_then(|frame| frame::parse(&spot.header, &frame.slice(HEADER_LEN..))))
     }
 
     /// Whether nothing but zeros lies in `range`, as after a power cut.
@@ -221,26 +290,4 @@ impl Scanner {
         }
         self.window.get(at, len, end)
     }
-}
-
-/// The salt of a segment whose own header is damaged, told by its first whole frame. `None` when it has none.
-///
-/// # Errors
-/// The file cannot be read.
-pub(super) fn find_salt(file: &File, from: u64, end: u64) -> io::Result<Option<u32>> {
-    let mut at = from;
-    while end.saturating_sub(at) >= HEADER_LEN as u64 {
-        let len = (end - at).min(SEARCH_BLOCK as u64);
-        let Ok(size) = usize::try_from(len) else {
-            return Ok(None);
-        };
-        let Some(block) = files::read_at(file, at, size)? else {
-            return Ok(None);
-        };
-        if let Some(salt) = block.windows(HEADER_LEN).find_map(frame::salt_of) {
-            return Ok(Some(salt));
-        }
-        at += len - HEADER_LEN as u64 + 1;
-    }
-    Ok(None)
 }

@@ -14,6 +14,8 @@ pub(super) const VERSION: u16 = 1;
 pub(super) const SEQUENCE_END: u64 = 1 << 62;
 
 const MAGIC: [u8; 8] = *b"WEIRSEG\n";
+/// Where the salt stands.
+const SALT_AT: usize = 12;
 const COVERED_LEN: usize = SEGMENT_HEADER_LEN - 4;
 const NAME_ENDING: &str = ".seg";
 
@@ -28,6 +30,8 @@ pub(super) struct SegmentHeader {
     pub(super) created_ms: u64,
     /// Makes its frames look unlike those of any other segment.
     pub(super) salt: u32,
+    /// Frames with sequences from here up to `first`, without it, were written and never became durable.
+    pub(super) void_from: Option<u64>,
 }
 
 /// Why the first bytes are not a header that can be read.
@@ -50,6 +54,7 @@ impl SegmentHeader {
         out.extend_from_slice(&self.buffer.to_be_bytes());
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.created_ms.to_le_bytes());
+        out.extend_from_slice(&self.void_from.unwrap_or(0).to_le_bytes());
         out.resize(COVERED_LEN, 0);
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -70,6 +75,12 @@ impl SegmentHeader {
     }
 }
 
+/// What the salt field of a header says that may be damaged.
+pub(super) fn salt_field(bytes: &[u8]) -> Option<u32> {
+    let field = bytes.get(SALT_AT..)?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*field))
+}
+
 fn read(bytes: &[u8]) -> Option<(SegmentHeader, u16)> {
     let (covered, rest) = bytes.split_at_checked(COVERED_LEN)?;
     let crc = u32::from_le_bytes(*rest.first_chunk::<4>()?);
@@ -86,6 +97,7 @@ fn read(bytes: &[u8]) -> Option<(SegmentHeader, u16)> {
         first: input.u64()?,
         created_ms: input.u64()?,
         salt,
+        void_from: input.u64().filter(|from| *from > 0),
     };
     Some((header, version))
 }

@@ -15,6 +15,8 @@ pub struct BufferSettings {
     pub flush_interval: Duration,
     /// `total_limit_size`: bytes that the buffer may occupy.
     pub total_limit_bytes: u64,
+    /// `min_free_bytes`: what the volume keeps free; `None`: a part of it.
+    pub min_free_bytes: Option<u64>,
     /// `overflow_action`: what happens when it is full.
     pub overflow: Overflow,
     /// What an acknowledgement means. A memory buffer has no use for it.
@@ -46,6 +48,8 @@ pub enum Overflow {
     Block,
     /// Refuse, so that the sender can try another router.
     ThrowException,
+    /// Drop the oldest records that no worker has, and count them.
+    DropOldestChunk,
 }
 
 /// What must have happened before an obligation is met.
@@ -53,11 +57,37 @@ pub enum Overflow {
 pub enum Durability {
     /// fdatasync: survives a power cut.
     Commit,
+    /// write, and fdatasync so much later at most: survives the end of the process; a power cut takes that much.
+    Interval(Duration),
     /// write: survives the end of the process, not a power cut.
     Os,
+    /// The destination took the records. For buffers in memory.
+    Delivered,
+}
+
+impl Overflow {
+    /// As the configuration has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::ThrowException => "throw_exception",
+            Self::DropOldestChunk => "drop_oldest_chunk",
+        }
+    }
 }
 
 impl BufferSettings {
+    /// What an acknowledgement means, in a word of the configuration.
+    pub(super) fn promise(&self) -> &'static str {
+        match (&self.kind, self.durability) {
+            (_, Durability::Delivered) => "none",
+            (BufferKind::Memory, _) => "memory",
+            (BufferKind::File { .. }, Durability::Commit) => "commit",
+            (BufferKind::File { .. }, Durability::Interval(_)) => "interval",
+            (BufferKind::File { .. }, Durability::Os) => "os",
+        }
+    }
+
     /// A memory buffer with the defaults.
     pub fn memory() -> Self {
         Self {
@@ -66,11 +96,20 @@ impl BufferSettings {
             chunk_limit_records: None,
             flush_interval: Duration::from_secs(1),
             total_limit_bytes: 64 << 20,
+            min_free_bytes: None,
             overflow: Overflow::Block,
             durability: Durability::Commit,
             commit_window: None,
             segment_bytes: 16 << 20,
             recent_bytes: 16 << 20,
+        }
+    }
+
+    /// No promise of its own: a batch is answered for when the destination took it.
+    pub fn passage() -> Self {
+        Self {
+            durability: Durability::Delivered,
+            ..Self::memory()
         }
     }
 

@@ -1,12 +1,11 @@
 //! What becomes of frames that are done, and of the segments and groups they were in.
 
-use std::collections::VecDeque;
-
 use super::{
     chunk::Mark,
     index::Index,
     layout::{Removable, Segment},
     ranges::Ranges,
+    state::Note,
 };
 use crate::telemetry::ledger::DropReason;
 
@@ -15,8 +14,9 @@ impl Index {
     pub(super) fn settle(&mut self, marks: &[Mark]) -> Ranges {
         let mut done = Ranges::default();
         for mark in marks {
+            self.tried.remove(mark.sequence, mark.sequence);
             let Some(id) = mark.group.filter(|id| self.groups.contains_key(id)) else {
-                self.mark_done(mark.sequence, &mut done);
+                self.mark_done(mark.sequence, mark.place.len, &mut done);
                 continue;
             };
             let Some(group) = self.groups.get_mut(&id) else {
@@ -24,37 +24,54 @@ impl Index {
             };
             let is_marker = group.marker == Some(mark.sequence);
             if is_marker {
-                group.marker_done = true;
+                (group.marker_done, group.marker_bytes) = (true, mark.place.len);
             } else {
                 group.others_left = group.others_left.saturating_sub(1);
             }
             let marker = group
                 .marker
                 .filter(|_| group.marker_done && group.others_left == 0);
+            let marker_bytes = group.marker_bytes;
             if !is_marker {
-                self.mark_done(mark.sequence, &mut done);
+                self.mark_done(mark.sequence, mark.place.len, &mut done);
             }
             // Only now: without its marker a group on disk is incomplete, and would be discarded at a restart.
             if let Some(marker) = marker {
                 self.groups.remove(&id);
-                self.mark_done(marker, &mut done);
+                self.mark_done(marker, marker_bytes, &mut done);
             }
         }
         done
     }
 
-    fn mark_done(&mut self, sequence: u64, done: &mut Ranges) {
+    /// A frame that cannot be read now. It is not done: the next start tries it again, for which the piece of a group
+    /// needs the frame that makes the group valid.
+    pub(super) fn lose(&mut self, mark: &Mark) {
+        let group = mark.group.and_then(|id| self.groups.get(&id));
+        let is_marker = group.is_some_and(|group| group.marker == Some(mark.sequence));
+        let segment = self.segment_of(mark.sequence);
+        if let Some(segment) = segment.filter(|_| !is_marker) {
+            segment.done_frames += 1;
+        }
+    }
+
+    fn mark_done(&mut self, sequence: u64, bytes: u64, done: &mut Ranges) {
         let Some(segment) = self.segment_of(sequence) else {
             return;
         };
         if !segment.done.contains(sequence) {
             segment.done.insert(sequence, sequence);
             segment.done_frames += 1;
+            #[cfg(feature = "defects")]
+            if crate::telemetry::defects::is_on("count_done_twice") {
+                segment.done_frames += 1;
+            }
+            segment.live_bytes = segment.live_bytes.saturating_sub(bytes);
             done.insert(sequence, sequence);
         }
     }
 
-    fn segment_of(&mut self, sequence: u64) -> Option<&mut Segment> {
+    pub(super) fn segment_of(&mut self, sequence: u64) -> Option<&mut Segment> {
         let behind = self
             .segments
             .partition_point(|segment| segment.first <= sequence);
@@ -83,30 +100,35 @@ impl Index {
         group.pieces.iter().map(|piece| piece.mark(None)).collect()
     }
 
-    /// Takes out the segments of which nothing is needed any more.
-    pub(super) fn take_removable(&mut self) -> Vec<Removable> {
-        let is_removable =
-            |segment: &Segment| segment.sealed && segment.done_frames >= segment.frames;
-        if !self.segments.iter().any(is_removable) {
-            return Vec::new();
-        }
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) =
-            self.segments.drain(..).partition(is_removable);
-        self.segments = kept;
-        let removable = |segment: Segment| {
-            let Segment {
-                first,
-                len,
-                uncopied,
-                ..
-            } = segment;
-            Removable {
-                first,
-                len,
-                uncopied,
+    /// The segments of which nothing is needed any more, oldest first.
+    pub(super) fn removable(&self) -> Vec<Removable> {
+        let mut removable = Vec::new();
+        let mut all_go = true;
+        let all = self.segments.len();
+        for (at, segment) in self.segments.iter().enumerate() {
+            // The newest one goes last of all: its name tells which sequences were used.
+            let may_go =
+                segment.sealed && !segment.unseen && !segment.held && (at + 1 < all || all == 1);
+            let is_done = may_go && segment.done_frames >= segment.frames;
+            #[cfg(feature = "defects")]
+            let is_done = is_done || may_go && is_almost_done(segment);
+            if is_done && (all_go || !segment.voids) {
+                removable.push(Removable {
+                    first: segment.first,
+                    bytes: segment.len + segment.rest,
+                    uncopied: segment.uncopied,
+                });
+            } else {
+                all_go = false;
             }
-        };
-        gone.into_iter().map(removable).collect()
+        }
+        removable
+    }
+
+    /// These segments are gone.
+    pub(super) fn forget(&mut self, gone: &[u64]) {
+        self.segments
+            .retain(|segment| !gone.contains(&segment.first));
     }
 
     /// Whether the newest segment holds frames, and all of them are done.
@@ -116,12 +138,26 @@ impl Index {
             .is_some_and(|segment| segment.frames > 0 && segment.done_frames >= segment.frames)
     }
 
-    /// Everything that is done in segments that still exist.
-    pub(super) fn all_done(&self) -> Ranges {
-        let mut all = Ranges::default();
-        for (first, last) in self.segments.iter().flat_map(|segment| segment.done.iter()) {
-            all.insert(first, last);
+    /// What the state file should tell, and nothing else.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        for segment in &self.segments {
+            notes.push(Note::Begun(segment.first));
+            notes.extend(
+                segment
+                    .done
+                    .iter()
+                    .map(|(first, last)| Note::Done(first, last)),
+            );
         }
-        all
+        notes.extend(self.tried.notes());
+        notes
     }
+}
+
+/// Whether one frame is missing, and it would be too early to let the segment go.
+#[cfg(feature = "defects")]
+fn is_almost_done(segment: &Segment) -> bool {
+    segment.done_frames + 1 >= segment.frames
+        && crate::telemetry::defects::is_on("drop_segment_early")
 }

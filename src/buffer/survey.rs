@@ -1,10 +1,11 @@
 //! Looking through one segment at start: what is in it, what of it is done, what is damaged.
 
-use std::{fs::File, io, ops::Range};
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::{
+    files::{Files, OpenFile},
     frame::{Decoded, HEADER_LEN, Header, Kind},
     layout::{Piece, Place, Segment, chunk_of},
     metrics::BufferMetrics,
@@ -17,6 +18,8 @@ use super::{
 
 /// How much of a segment is read at once, in bytes.
 const BLOCK: usize = 1 << 20;
+/// Pauses before another try where a file cannot be read, in milliseconds.
+pub(super) const PAUSES_MS: [u64; 3] = [20, 80, 320];
 
 /// What was found in a segment.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ pub(super) struct Survey {
 }
 
 /// A piece of a group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FoundPiece {
     pub(super) group: u64,
     pub(super) last: bool,
@@ -54,20 +57,24 @@ pub(super) struct FoundPiece {
 /// What the survey needs to know besides the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surroundings<'a> {
+    pub(super) files: &'a Files,
+    /// Frames that were written and never became durable.
+    pub(super) void: &'a Ranges,
     pub(super) done: &'a Ranges,
     pub(super) quarantine: &'a Quarantine,
     pub(super) metrics: &'a BufferMetrics,
 }
 
-/// Looks through a segment of `len` bytes.
+/// Looks through a segment of `len` bytes; the next one begins with the sequence `end`.
 ///
 /// # Errors
 /// None: what cannot be read counts as damaged.
 pub(super) fn survey(
-    file: File,
+    file: OpenFile,
     first: u64,
     salt: u32,
     len: u64,
+    end: u64,
     around: Surroundings<'_>,
 ) -> Survey {
     let scanner = Scanner::new(file, first, salt, BLOCK);
@@ -84,6 +91,7 @@ pub(super) fn survey(
     let mut surveyor = Surveyor {
         scanner,
         around,
+        end,
         found,
         records: 0,
         damaged_bytes: 0,
@@ -96,6 +104,8 @@ pub(super) fn survey(
 struct Surveyor<'a> {
     scanner: Scanner,
     around: Surroundings<'a>,
+    /// First sequence of the next segment.
+    end: u64,
     found: Survey,
     /// Records of all frames so far, the lost ones included.
     records: u64,
@@ -108,20 +118,26 @@ impl Surveyor<'_> {
     fn run(&mut self, len: u64) {
         self.found.segment.len = self.scanner.offset().min(len);
         loop {
-            match self.scanner.step(len) {
-                Ok(Some(Step::Frame(spot))) => self.frame(&spot, len),
-                Ok(Some(Step::Damage(damage))) => self.damage(&damage, len),
-                Ok(None) => break,
-                Err(error) => {
-                    self.unreadable(&error, self.found.next_sequence);
+            let files = self.around.files;
+            let step = |scanner: &mut Scanner| scanner.step(len);
+            match self.scanner.patiently(files, &PAUSES_MS, step) {
+                Ok(Some(Step::Frame(spot))) if self.is_void(&spot.header) => {
+                    // Behind it is nothing that counts: the file was given up there.
+                    self.close_before_void(&spot.header);
                     break;
                 }
+                Ok(Some(Step::Frame(spot))) => self.frame(&spot, len),
+                Ok(Some(Step::Damage(damage))) => self.damage(&damage, len),
+                Ok(None) | Err(_) => break,
             }
         }
-        if self.damaged_bytes > 0 {
+        let next = self.found.next_sequence;
+        if self.damaged_bytes > 0 && !self.around.void.contains(next) {
             self.book(0);
-            self.found.lost.push(self.found.next_sequence);
+            // If the next segment begins there, no frame can be missing.
+            self.found.lost.extend((next < self.end).then_some(next));
         }
+        self.found.segment.rest = len.saturating_sub(self.found.segment.len);
         let first = self.found.segment.first;
         self.found.segment.done = self
             .around
@@ -138,22 +154,36 @@ impl Surveyor<'_> {
         }
         self.found.next_sequence = header.sequence + 1;
         self.records += u64::from(header.count);
-        match self.scanner.read(spot) {
-            Ok(Some(decoded)) => self.whole(spot, &decoded),
-            Ok(None) => {
-                let damage = Damage {
-                    range: spot.range(),
-                    cut: false,
-                };
-                self.damage(&damage, len);
-                self.book(u64::from(header.count));
-                self.found.lost.push(header.sequence);
-            }
-            Err(error) => {
-                self.found.segment.damaged.push(spot.range());
-                self.unreadable(&error, header.sequence);
-            }
+        let files = self.around.files;
+        let read = |scanner: &mut Scanner| scanner.read(spot);
+        if let Ok(Some(decoded)) = self.scanner.patiently(files, &PAUSES_MS, read) {
+            return self.whole(spot, &decoded);
         }
+        let damage = Damage {
+            range: spot.range(),
+            cut: false,
+        };
+        self.damage(&damage, len);
+        self.book(u64::from(header.count));
+        self.found.lost.push(header.sequence);
+    }
+
+    fn is_void(&self, header: &Header) -> bool {
+        header.kind != Kind::End && self.around.void.contains(header.sequence)
+    }
+
+    /// Accounts for the frames that are missing before the first one that is void.
+    fn close_before_void(&mut self, header: &Header) {
+        let missing = self.found.next_sequence..header.sequence;
+        let before = self.found.lost.len();
+        let void = self.around.void;
+        self.found
+            .lost
+            .extend(missing.filter(|sequence| !void.contains(*sequence)));
+        if self.found.lost.len() > before {
+            self.book(0);
+        }
+        self.damaged_bytes = 0;
     }
 
     /// Accounts for the frames between the last whole header and this one.
@@ -164,7 +194,10 @@ impl Surveyor<'_> {
         if self.damaged_bytes > 0 {
             self.book(records);
         }
-        self.found.lost.extend(missing);
+        // A segment that was written anew has nothing of what was done then.
+        let done = self.around.done;
+        let lost = missing.filter(|sequence| !done.contains(*sequence));
+        self.found.lost.extend(lost);
     }
 
     fn whole(&mut self, spot: &Spot, decoded: &Decoded) {
@@ -174,6 +207,7 @@ impl Surveyor<'_> {
         segment.frames += 1;
         segment.done_frames += u32::from(done);
         if !done {
+            segment.live_bytes += header.total();
             self.found.oldest_ms = self
                 .found
                 .oldest_ms
@@ -232,12 +266,8 @@ impl Surveyor<'_> {
             false if end - start < HEADER_LEN as u64 => "no whole header",
             false => "no whole header, or a wrong checksum",
         };
-        let kept = self.around.quarantine.keep(
-            self.scanner.file(),
-            self.found.segment.first,
-            &damage.range,
-            reason,
-        );
+        let quarantine = self.around.quarantine;
+        let kept = self.scanner.keep(quarantine, &damage.range, reason);
         self.found.segment.uncopied |= kept.is_lost();
         if damage.cut {
             // Its sender got no answer, so nothing that was promised is lost.
@@ -258,13 +288,5 @@ impl Surveyor<'_> {
             self.found.corrupt_records += records;
             self.found.corrupt_bytes += bytes;
         }
-    }
-
-    fn unreadable(&mut self, error: &io::Error, sequence: u64) {
-        let segment = &mut self.found.segment;
-        tracing::error!(segment = segment.first, %error, "a part of a segment cannot be read");
-        self.around.metrics.corrupt_ranges.inc();
-        segment.uncopied = true;
-        self.found.lost.push(sequence);
     }
 }

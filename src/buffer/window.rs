@@ -12,6 +12,7 @@ use sdk::event::{DIGEST_LEN, Fingerprint};
 
 use super::{
     bytes_in::Input,
+    files::Files,
     frame::window_secs,
     notes::{self, Notes},
 };
@@ -61,13 +62,14 @@ impl Window {
     /// What earlier processes stored: `frames` with the segments they are in, and what the file tells. Counted from
     /// the end of the last process, since no sender could reach it from then on.
     pub(super) fn recover(
+        files: &Files,
         dir: &Path,
         buffer: u128,
         frames: Vec<(u64, Found)>,
         now_ms: u64,
     ) -> Self {
         let in_frames: HashSet<u64> = frames.iter().map(|(_, found)| found.sequence).collect();
-        let noted = notes::read(&dir.join(FILE_NAME), buffer);
+        let noted = notes::read(files, &dir.join(FILE_NAME), buffer);
         let noted = noted
             .iter()
             .filter_map(Found::decode)
@@ -132,6 +134,7 @@ impl Window {
     /// The file cannot be written.
     pub(super) fn note(
         &mut self,
+        files: &Files,
         dir: &Path,
         buffer: u128,
         leaving: &[u64],
@@ -153,22 +156,20 @@ impl Window {
         if fresh.is_empty() {
             return Ok(());
         }
-        let file = match &mut self.file {
-            Some(file) if !file.is_long() => {
-                file.append(fresh.iter().map(Found::encode))?;
-                return file.sync();
-            }
-            file => file,
+        let path = || dir.join(FILE_NAME);
+        let file = self
+            .file
+            .get_or_insert_with(|| Notes::new(files, path(), buffer));
+        let added = !file.is_long() && {
+            let added = file.append(fresh.iter().map(Found::encode));
+            added.and_then(|()| file.sync()).is_ok()
         };
+        if added {
+            return Ok(());
+        }
         let all = self.known.values().flatten();
         let noted = all.filter(|known| known.segment.is_none());
-        let path = dir.join(FILE_NAME);
-        *file = Some(Notes::create(
-            path,
-            buffer,
-            noted.map(|known| known.found.encode()),
-        )?);
-        Ok(())
+        file.rewrite(noted.map(|known| known.found.encode()))
     }
 
     fn insert(
@@ -298,7 +299,7 @@ mod tests {
             (1, found(2, 5_000)),
             (1, found(3, 11_001)),
         ];
-        let mut window = Window::recover(dir.path(), 7, frames, 500_000);
+        let mut window = Window::recover(&Files::system(), dir.path(), 7, frames, 500_000);
         let mut session = Session::new();
         assert!(!window.recognises(&print(&mut session, 1), 500_001));
         assert!(window.recognises(&print(&mut session, 2), 509_999));
@@ -311,7 +312,9 @@ mod tests {
         let mut window = Window::default();
         window.remember(print(&mut Session::new(), 1), 1, 5, 1_000);
         window.remember(print(&mut Session::new(), 2), 9, 12, 1_000);
-        window.note(dir.path(), 7, &[1], 1_000).unwrap();
+        window
+            .note(&Files::system(), dir.path(), 7, &[1], 1_000)
+            .unwrap();
         let frames = vec![(
             1,
             Found {
@@ -322,14 +325,14 @@ mod tests {
             },
         )];
         for frames in [frames, Vec::new()] {
-            let mut window = Window::recover(dir.path(), 7, frames, 2_000);
+            let mut window = Window::recover(&Files::system(), dir.path(), 7, frames, 2_000);
             let mut session = Session::new();
             assert!(window.recognises(&print(&mut session, 1), 2_000));
             assert!(!window.recognises(&print(&mut session, 1), 2_000));
             assert!(!window.recognises(&print(&mut session, 2), 2_000));
         }
         assert!(
-            Window::recover(dir.path(), 8, Vec::new(), 2_000)
+            Window::recover(&Files::system(), dir.path(), 8, Vec::new(), 2_000)
                 .known
                 .is_empty()
         );

@@ -2,27 +2,33 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use sdk::{
-    event::{Batch, Group},
-    obligation::Obligation,
-    output::Frame,
-};
+use sdk::{event::Piece, obligation::Obligation, output::Frame};
 
 use super::{
     Shared,
-    error::Refusal,
+    audit::Audit,
     frame::Kind,
     inbox::{Pending, Work},
     layout::{Place, Stored, memory_len},
     log::{Fit, Log, Trouble},
+    mending::Mending,
     now_ms,
-    state::StateFile,
+    open_groups::OpenGroup,
+    overflow::Untold,
+    passage::Passage,
+    settings::Durability,
+    space::Space,
+    state::Note,
+    syncing::Lag,
     window::Window,
 };
+
+/// What is owed for a frame: its sequence, and the message that it is a piece of.
+type Owed = (u64, Option<Piece>, Obligation);
 
 /// How often the writer looks around while a group is open or the disk is full.
 const TICK: Duration = Duration::from_millis(200);
@@ -35,29 +41,32 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// `None` in a memory buffer, where only the order matters.
     pub(super) disk: Option<Disk>,
+    /// What a power cut would take of what was promised.
+    pub(super) lag: Lag,
+    /// What is owed for frames, where the destination's answer is the receipt.
+    pub(super) passage: Passage,
     /// What is not to be stored again.
     pub(super) window: Window,
+    /// Whether it is known what is not to be stored again.
+    pub(super) has_window: bool,
+    /// What waits until that is known.
+    pub(super) waiting: VecDeque<Pending>,
     pub(super) next_sequence: u64,
     pub(super) open_groups: HashMap<u64, OpenGroup>,
     pub(super) backlog: VecDeque<Pending>,
     pub(super) disk_full: bool,
+    pub(super) mending: Mending,
+    /// Until then, no segment is removed: it did not work a moment ago.
+    pub(super) rest_until: Option<Instant>,
+    pub(super) untold: Untold,
+    pub(super) audit: Audit,
 }
 
 /// What a disk buffer writes to.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) log: Log,
-    pub(super) state: StateFile,
-}
-
-/// A group that is not complete.
-#[derive(Debug)]
-pub(super) struct OpenGroup {
-    /// Sequence of its first frame.
-    pub(super) id: u64,
-    pub(super) sender: Weak<Group>,
-    /// Met when the group is complete: until then, nothing of it is sure to stay.
-    pub(super) due: Vec<Obligation>,
+    pub(super) space: Space,
 }
 
 impl Writer {
@@ -68,44 +77,82 @@ impl Writer {
             let Work {
                 pending,
                 done,
+                recovered,
                 ended,
-            } = self
-                .shared
-                .inbox
-                .take(self.patience(), self.shared.settings.commit_window);
-            self.settle(&done);
-            self.backlog.extend(pending);
+            } = self.shared.inbox.take(self.patience(), self.window());
+            self.obey();
+            if !done.is_empty() {
+                self.clear(&done);
+            }
+            self.take_in(pending);
+            if let Some(recovered) = recovered {
+                self.recovered(recovered);
+            }
+            self.mend();
             self.store();
+            self.look_at_volume();
+            self.sync_in_time();
             self.give_up_groups();
+            self.drop_oldest();
+            self.audit();
+            self.evacuate();
             self.reclaim();
+            if self.rest_until.is_some() {
+                self.remove_spent();
+            }
             if ended {
                 return self.end();
             }
         }
     }
 
+    /// Does as the settings of this moment say.
+    fn obey(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            let settings = self.shared.settings();
+            let limit = disk.space.segment_limit(&settings);
+            disk.log.obey(settings.durability, limit);
+        }
+    }
+
     fn patience(&self) -> Option<Duration> {
         let restless = !self.open_groups.is_empty()
             || !self.backlog.is_empty()
+            || self.rest_until.is_some()
+            || self.is_strained()
             || self.shared.room.is_wanted();
-        restless.then_some(TICK)
+        let tick = restless.then(|| self.shared.files.lasts(TICK));
+        let waits = tick.into_iter().chain(self.mending.wait());
+        let waits = waits.chain(self.until_sync());
+        let audit = self.disk.as_ref().map(|_| self.audit.wait());
+        waits.chain(audit).min()
+    }
+
+    /// How long to wait for more before a commit.
+    fn window(&self) -> Option<Duration> {
+        let window = self.shared.settings().commit_window?;
+        Some(self.until_sync().map_or(window, |left| left.min(window)))
     }
 
     /// Stores everything that waits, in as few commits as there can be.
     fn store(&mut self) {
         while !self.backlog.is_empty() {
-            if self.shared.failure().is_some() {
+            if self.mending.has_failed() {
                 return self.refuse_all();
             }
             match self.commit() {
-                Ok(()) => {}
+                Ok(()) => self.sync_in_time(),
                 Err(Trouble::NoRoom(error)) => {
+                    // What is given up makes room on the volume too.
+                    if self.may_drop_oldest() && self.drop_some() {
+                        continue;
+                    }
                     if !std::mem::replace(&mut self.disk_full, true) {
                         tracing::warn!(output = %self.shared.output_id, %error, "the disk is full; waiting for room");
                     }
                     return self.shared.room.set_disk_full(true);
                 }
-                Err(Trouble::Failed(reason)) => self.fail(&reason),
+                Err(Trouble::Failed(reason)) => self.strike(&reason),
             }
         }
         if std::mem::take(&mut self.disk_full) {
@@ -115,6 +162,8 @@ impl Writer {
 
     /// One group commit: what fits in the segment is written and synced at once.
     fn commit(&mut self) -> Result<(), Trouble> {
+        self.look_at_volume();
+        self.has_space()?;
         let stored_ms = now_ms();
         let places = self.stage(stored_ms);
         let Some(count) = std::num::NonZero::new(places.len()) else {
@@ -126,16 +175,22 @@ impl Writer {
         };
         if let Some(disk) = &mut self.disk {
             let start = Instant::now();
-            disk.log.commit(
-                self.backlog
-                    .iter()
-                    .take(count.get())
-                    .map(|pending| &pending.batch.events),
-            )?;
+            let lens = places.iter().map(|(_, place)| place.len);
+            disk.space.wrote(lens.sum());
+            let batches = self.backlog.iter().take(count.get());
+            let events = batches.map(|pending| &pending.batch.events);
+            if let Err(trouble) = disk.log.commit(self.next_sequence, events) {
+                if let Trouble::Failed(_) = trouble {
+                    self.shared.metrics.abandoned_segments.inc();
+                    self.skip_to(self.next_sequence + count.get() as u64);
+                }
+                return Err(trouble);
+            }
             self.shared
                 .metrics
                 .commit_seconds
                 .observe(start.elapsed().as_secs_f64());
+            self.committed(start);
         }
         self.shared.metrics.commits.inc();
         self.shared
@@ -157,6 +212,12 @@ impl Writer {
         {
             let sequence = self.next_sequence + places.len() as u64;
             let batch = &pending.batch;
+            if self.is_broken(batch) {
+                if let Some(pending) = self.backlog.remove(places.len()) {
+                    self.refuse(&pending);
+                }
+                continue;
+            }
             if let Some(fingerprint) = &batch.fingerprint {
                 if staged.contains(&fingerprint.digest) || self.is_begun(places.len(), batch) {
                     // Once what is staged is stored, it is known what to do.
@@ -173,11 +234,7 @@ impl Writer {
                 let open = self
                     .open_groups
                     .entry(piece.group.id)
-                    .or_insert_with(|| OpenGroup {
-                        id: sequence,
-                        sender: Arc::downgrade(&piece.group),
-                        due: Vec::new(),
-                    });
+                    .or_insert_with(|| OpenGroup::new(&piece.group, sequence));
                 (open.id, piece.last)
             });
             let kind = piece.map_or(Kind::Whole, |(_, last)| Kind::Piece { last });
@@ -195,23 +252,15 @@ impl Writer {
                     places.push((piece, place));
                 }
                 Fit::NextSegment => break,
-                Fit::TooLong => match self.backlog.remove(places.len()) {
+                // What is staged may be of the same message; it is stored first.
+                Fit::TooLong if !places.is_empty() => break,
+                Fit::TooLong => match self.backlog.pop_front() {
                     Some(pending) => self.refuse(&pending),
                     None => break,
                 },
             }
         }
         places
-    }
-
-    /// Whether the first `count` of the backlog, which are staged, hold a piece of this batch's message.
-    fn is_begun(&self, count: usize, batch: &Batch) -> bool {
-        let Some(piece) = &batch.piece else {
-            return false;
-        };
-        let staged = self.backlog.iter().take(count);
-        let mut pieces = staged.filter_map(|pending| pending.batch.piece.as_ref());
-        pieces.any(|other| other.group.id == piece.group.id)
     }
 
     /// What was committed is now visible to the workers; permits are given back and obligations met.
@@ -241,6 +290,7 @@ impl Writer {
                 count,
                 origin,
             };
+            let sequence = self.next_sequence;
             self.next_sequence += 1;
             stored.push(Stored {
                 frame,
@@ -249,16 +299,20 @@ impl Writer {
                 arrived,
                 stored_ms,
             });
-            due.push((batch.piece, batch.due));
+            due.push((sequence, batch.piece, batch.due));
         }
         let published = stored.len();
+        if self.shared.settings().durability == Durability::Delivered {
+            // Before anybody sees the frames: whoever delivers them finds what is owed.
+            due = self.keep(due);
+        }
         self.shared.index().publish(stored);
         self.shared.room.store(reserved, occupied);
         self.shared
             .unpublished
             .fetch_sub(published, Ordering::Release);
         self.shared.notify.notify_waiters();
-        for (piece, due) in due {
+        for (_, piece, due) in due {
             let Some(piece) = piece else {
                 due.meet();
                 continue;
@@ -273,8 +327,28 @@ impl Writer {
         }
     }
 
-    /// Begins the next segment.
-    fn rotate(&mut self) -> Result<(), Trouble> {
+    /// Keeps what is owed until the frames are settled; nothing is left to be met now.
+    fn keep(&mut self, due: Vec<Owed>) -> Vec<Owed> {
+        for (sequence, piece, due) in due {
+            self.passage.keep(sequence, due);
+            if let Some(piece) = piece.filter(|piece| piece.last) {
+                self.open_groups.remove(&piece.group.id);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Sequences before this one that are not used yet never will be.
+    fn skip_to(&mut self, sequence: u64) {
+        let unused = self.next_sequence..sequence;
+        self.next_sequence = sequence;
+        self.open_groups
+            .retain(|_, open| open.broken || !unused.contains(&open.id));
+    }
+
+    /// Begins the next segment, unless the newest one is still empty.
+    pub(super) fn rotate(&mut self) -> Result<(), Trouble> {
+        self.sync_written()?;
         let Some(disk) = self
             .disk
             .as_mut()
@@ -282,46 +356,26 @@ impl Writer {
         else {
             return Ok(());
         };
-        let rotated = disk.log.rotate(self.next_sequence, now_ms())?;
-        self.shared.room.occupy(rotated.len + rotated.end_len);
-        self.shared
-            .index()
-            .begin_segment(rotated.first, rotated.len, Some(rotated.sealed_len));
+        let begun = disk.log.begin(self.next_sequence)?;
+        let sealed = begun.sealed.map_or(0, |sealed| sealed.grown + sealed.rest);
+        self.shared.room.occupy(begun.len + sealed);
+        self.shared.index().begin_segment(&begun);
+        self.shared.note(&[Note::Begun(begun.first)]);
+        self.skip_to(begun.first);
         self.remove_spent();
         Ok(())
-    }
-
-    /// When all room is taken by messages that are not complete, waiting for room would never end.
-    pub(super) fn refuse_if_stuck(&self) {
-        let at_rest =
-            !self.open_groups.is_empty() && self.shared.unpublished.load(Ordering::Acquire) == 0;
-        if at_rest && self.shared.room.is_stuck() && self.shared.index().is_barren() {
-            self.shared.room.refuse_waiting(&Refusal::Full);
-        }
     }
 
     /// When somebody waits for room and the newest segment holds nothing that is needed, begins another.
     fn reclaim(&mut self) {
         let wanted =
-            self.disk.is_some() && self.shared.room.is_wanted() && self.shared.failure().is_none();
+            self.disk.is_some() && self.shared.room.is_wanted() && !self.mending.has_failed();
         if !wanted || !self.shared.index().is_newest_spent() {
             return;
         }
         // Without room for a new segment there is none for a batch either: the next tick tries again.
-        if let Err(Trouble::Failed(reason)) = self.rotate() {
+        if let Err(Trouble::Failed(reason)) = self.rotate_on_ballast() {
             self.fail(&reason);
         }
-    }
-
-    /// The disk cannot be trusted any more: nothing is taken, nothing is promised. What is readable is delivered.
-    fn fail(&mut self, reason: &str) {
-        tracing::error!(output = %self.shared.output_id, reason, "the buffer has failed and takes nothing more");
-        self.shared.set_failure(reason);
-        self.shared.room.close(&Refusal::Failed {
-            reason: reason.to_owned(),
-        });
-        self.open_groups
-            .values_mut()
-            .for_each(|open| open.due.clear());
     }
 }

@@ -6,9 +6,8 @@ use sdk::event::Origin;
 
 use super::{
     frame::{Head, Kind, encode, encode_end},
-    ranges::Ranges,
     segment::SegmentHeader,
-    state::StateFile,
+    state::{Note, StateFile},
     *,
 };
 
@@ -67,6 +66,7 @@ fn written() -> Vec<u8> {
         first: 65_537,
         created_ms: CREATED_MS,
         salt: SALT,
+        void_from: None,
     };
     let mut out = header.encode();
     let tag = Tag::new("app.web");
@@ -131,9 +131,9 @@ fn the_example_is_what_is_written() {
     );
 
     let dir = tempfile::tempdir().unwrap();
-    let mut done = Ranges::default();
-    done.insert(65_537, 65_538);
-    drop(StateFile::create(dir.path(), BUFFER, &done).unwrap());
+    let mut state = StateFile::new(&Files::system(), dir.path(), BUFFER);
+    let notes = [Note::Begun(65_537), Note::Done(65_537, 65_538)];
+    state.rewrite(&notes).unwrap();
     let state = std::fs::read(dir.path().join("state")).unwrap();
     assert!(example("state") == state, "written now:\n{}", hex(&state));
 }
@@ -175,15 +175,16 @@ fn the_page_is_enough_to_read_the_example() {
 
     let state = example("state");
     let seed = crc(0, &BUFFER.to_be_bytes());
-    assert_eq!(u64::from(crc(seed, &state[..20])), number(&state[20..24]));
-    assert_eq!(
+    let record = |record: &[u8]| {
+        assert_eq!(u64::from(crc(seed, &record[..20])), number(&record[20..]));
         (
-            number(&state[..4]),
-            number(&state[4..12]),
-            number(&state[12..20])
-        ),
-        (1, 65_537, 65_538)
-    );
+            number(&record[..4]),
+            number(&record[4..12]),
+            number(&record[12..20]),
+        )
+    };
+    let records: Vec<_> = state.chunks(24).map(record).collect();
+    assert_eq!(records, [(2, 65_537, 65_537), (1, 65_537, 65_538)]);
 }
 
 #[tokio::test]

@@ -1,11 +1,20 @@
-//! The buffer against a model: a list of batches, some of them done.
+//! The buffer against a small model, over stories that chance makes: who was promised what, and what was delivered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use proptest::prelude::*;
-use sdk::event::{Group, Piece};
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
+use rustix::io::Errno;
 
-use super::*;
+use super::{
+    faults::place,
+    simulated::{Call, Fault, How, Simulated},
+    store::Mode,
+    story::{Known, Story, THREADS, given, runtime},
+    *,
+};
 
 #[derive(Debug, Clone)]
 enum Action {
@@ -19,217 +28,323 @@ enum Action {
     Finish(usize),
     /// Puts one of the chunks in hand back.
     Return(usize),
+    /// Other settings from now on, as a reload has them for an output that stays.
+    Change(Shape),
+    /// The buffer is closed, what is in hand is settled, the newest first, and it is opened again with other settings, as
+    /// a reload does it with an output that goes and comes back.
+    HandOver(Shape),
     /// Ends the buffer in order and opens it again.
     Reopen,
     /// Goes on with the files as they are at this moment.
     Kill,
+    /// Goes on with what a power cut leaves.
+    PowerCut(u64),
+    /// Room for so many more bytes on the volume.
+    Fill(u64),
+    /// As much room as anybody wants.
+    Empty,
+    /// One of the next calls of this kind fails.
+    Fail(Call, u64, How),
+    /// After a kill, a bit of a segment is another: in which segment, and where.
+    Damage(usize, usize),
 }
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        6 => (1_u32..6).prop_map(Action::Append),
-        2 => ((1_u32..4), any::<bool>()).prop_map(|(pieces, whole)| Action::Message(pieces, whole)),
-        5 => Just(Action::Take),
-        4 => (0_usize..4).prop_map(Action::Finish),
-        1 => (0_usize..4).prop_map(Action::Return),
-        1 => Just(Action::Reopen),
-        1 => Just(Action::Kill),
+        12 => (1_u32..6).prop_map(Action::Append),
+        4 => ((1_u32..4), any::<bool>()).prop_map(|(pieces, whole)| Action::Message(pieces, whole)),
+        10 => Just(Action::Take),
+        8 => (0_usize..4).prop_map(Action::Finish),
+        2 => (0_usize..4).prop_map(Action::Return),
+        1 => shape().prop_map(Action::Change),
+        2 => shape().prop_map(Action::HandOver),
+        2 => Just(Action::Reopen),
+        2 => Just(Action::Kill),
+        2 => any::<u64>().prop_map(Action::PowerCut),
+        1 => (0_u64..400).prop_map(Action::Fill),
+        1 => Just(Action::Empty),
+        2 => fault(),
+        1 => (any::<usize>(), any::<usize>()).prop_map(|(segment, bit)| Action::Damage(segment, bit)),
     ]
 }
 
-fn settings(dir: &Path, shape: (u8, u64, usize)) -> BufferSettings {
-    let (records, segment_bytes, recent_bytes) = shape;
-    let chunk_limit_records = Some(u32::from(records));
-    BufferSettings {
-        chunk_limit_records,
-        segment_bytes,
-        recent_bytes,
-        ..disk(dir)
+fn fault() -> impl Strategy<Value = Action> {
+    let calls = [
+        Call::Write,
+        Call::Sync,
+        Call::SyncDir,
+        Call::Unlink,
+        Call::Rename,
+        Call::Cut,
+        Call::Read,
+        Call::Open(Mode::CreateNew),
+        Call::Open(Mode::Append),
+        Call::Open(Mode::Read),
+    ];
+    let errors = [Errno::IO, Errno::NOSPC, Errno::MFILE].map(Errno::raw_os_error);
+    let how = (prop::sample::select(errors.to_vec()), 0_usize..300);
+    (prop::sample::select(calls.to_vec()), 1_u64..6, how).prop_map(|(call, nth, (errno, taken))| {
+        let how = match call {
+            Call::Write => How::After(taken, errno),
+            _ => How::Error(errno),
+        };
+        Action::Fail(call, nth, how)
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Records in a chunk at most.
+    records: u32,
+    segment_bytes: u64,
+    /// Bytes of the newest batches that stay in memory.
+    recent_bytes: usize,
+    total_bytes: u64,
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let segment_bytes = prop::sample::select(vec![100, 700, 1 << 20]);
+    let recent_bytes = prop::sample::select(vec![0, 1_200, 1 << 20]);
+    // Mostly as much as anybody wants.
+    let total_bytes = prop::sample::select(vec![4_000, 64 << 20, 64 << 20, 64 << 20]);
+    let all = (1_u32..12, segment_bytes, recent_bytes, total_bytes);
+    all.prop_map(
+        |(records, segment_bytes, recent_bytes, total_bytes)| Shape {
+            records,
+            segment_bytes,
+            recent_bytes,
+            total_bytes,
+        },
+    )
+}
+
+impl Shape {
+    fn settings(self) -> BufferSettings {
+        BufferSettings {
+            chunk_limit_records: Some(self.records),
+            segment_bytes: self.segment_bytes,
+            recent_bytes: self.recent_bytes,
+            total_limit_bytes: self.total_bytes,
+            ..disk(place())
+        }
     }
 }
 
 struct Model {
-    dir: TempDir,
-    shape: (u8, u64, usize),
+    story: Story,
     rig: Option<Rig>,
-    next: u32,
-    /// Acknowledged, and not finished by anybody.
-    owed: BTreeSet<u32>,
-    /// Finished; may come again after a kill only.
-    finished: BTreeSet<u32>,
     in_hand: Vec<(Chunk, Vec<u32>)>,
-    killed: bool,
-    /// Complete messages: their records, and those of the piece that completed them.
-    messages: Vec<(BTreeSet<u32>, std::ops::Range<u32>)>,
-    /// Done, but the frame was kept for the sake of its group.
-    repeatable: BTreeSet<u32>,
-    sequences: BTreeMap<u64, Vec<u32>>,
+    /// Something happened that may repeat records.
+    disturbed: bool,
+    /// Something was damaged, so that what was cut off may pass for something that was whole.
+    damaged: bool,
+    /// Records of the frame that completes a message, which is kept as long as any other of it.
+    markers: BTreeSet<u32>,
 }
 
 impl Model {
-    fn rig(&self) -> &Rig {
-        self.rig.as_ref().unwrap()
+    fn new(shape: Shape) -> Self {
+        let volume = Simulated::new();
+        let mut story = Story::new(volume, &shape.settings(), Known::default(), "model");
+        let rig = Some(story.open(&[]));
+        Self {
+            story,
+            rig,
+            in_hand: Vec::new(),
+            disturbed: false,
+            damaged: false,
+            markers: BTreeSet::new(),
+        }
     }
 
     async fn run(&mut self, action: Action) {
+        let Some(rig) = self.rig.take() else { return };
         match action {
-            Action::Append(count) => {
-                let numbers = self.numbers(count);
-                self.rig().put(numbers.clone()).await;
-                self.owed.extend(numbers);
+            Action::Append(count) => self.story.send(&rig, count).await,
+            Action::Message(pieces, whole) => {
+                self.story.send_large(&rig, pieces, whole).await;
+                self.markers.extend(self.story.known().sent.last());
             }
-            Action::Message(pieces, whole) => self.message(pieces, whole).await,
-            Action::Take => self.take().await,
+            Action::Take => self.take(&rig).await,
             Action::Finish(at) if at < self.in_hand.len() => {
-                let (chunk, numbers) = self.in_hand.remove(at);
-                self.rig().deliver(chunk);
-                for number in &numbers {
-                    assert!(self.owed.remove(number) || self.may_repeat(*number));
-                }
-                self.finished.extend(numbers);
+                let (chunk, _) = self.in_hand.remove(at);
+                self.story.finish(&rig, chunk);
             }
             Action::Return(at) if at < self.in_hand.len() => drop(self.in_hand.remove(at)),
             Action::Finish(_) | Action::Return(_) => {}
-            Action::Reopen => {
-                self.in_hand.clear();
-                for (all, marker) in &self.messages {
-                    if all.iter().any(|number| self.owed.contains(number)) {
-                        self.repeatable.extend(marker.clone());
-                    }
-                }
-                self.rig = None;
-                self.open();
+            Action::Change(shape) => {
+                self.story.settings = shape.settings();
+                rig.buffer.change(&self.story.settings);
             }
-            Action::Kill => {
-                self.dir = snapshot(self.dir.path());
-                self.in_hand.clear();
-                self.killed = true;
-                self.open();
+            Action::HandOver(shape) => return self.hand_over(rig, shape).await,
+            Action::Reopen => return self.reopen(rig).await,
+            Action::Kill => return self.go_on(rig, self.story.store.killed()),
+            Action::PowerCut(seed) => {
+                let mut chance = fastrand::Rng::with_seed(seed);
+                let left = self.story.store.without_power(Some(&mut chance));
+                return self.go_on(rig, left);
             }
+            Action::Fill(room) => {
+                let used: u64 = self.story.store.all().values().sum();
+                self.story.store.limit(Some(used + room));
+                self.disturb();
+            }
+            Action::Empty => self.story.store.limit(None),
+            Action::Fail(call, from, how) => {
+                self.disturb();
+                self.story.store.fail([Fault {
+                    call,
+                    from,
+                    times: 1,
+                    how,
+                }]);
+            }
+            Action::Damage(segment, bit) => return self.damage(rig, segment, bit),
         }
-        assert_eq!(self.rig().account.imbalance(), 0);
+        self.rig = Some(rig);
     }
 
-    /// Whether it may be delivered although it is done.
-    fn may_repeat(&self, number: u32) -> bool {
-        let may = self.killed || self.repeatable.contains(&number);
-        may && self.finished.contains(&number)
+    /// From now on calls may fail.
+    fn disturb(&mut self) {
+        self.disturbed = true;
+        self.story.is_exact = false;
     }
 
-    fn open(&mut self) {
-        self.rig = Some(Rig::open(settings(self.dir.path(), self.shape)));
-    }
-
-    fn numbers(&mut self, count: u32) -> std::ops::Range<u32> {
-        self.next += count;
-        self.next - count..self.next
-    }
-
-    async fn message(&mut self, pieces: u32, whole: bool) {
-        let group = Group::next();
-        let mut receipts = Vec::new();
-        let mut numbers = Vec::new();
-        for piece in 1..=pieces {
-            let (mut batch, receipt) = batch("large", self.numbers(2));
-            let last = whole && piece == pieces;
-            batch.piece = Some(Piece {
-                group: Arc::clone(&group),
-                last,
-            });
-            self.rig().admit(batch).await.unwrap();
-            receipts.push(receipt);
-            numbers.extend(self.next - 2..self.next);
+    async fn hand_over(&mut self, rig: Rig, shape: Shape) {
+        rig.buffer.close();
+        let files = self.story.store.files();
+        let second = Rig::open_on(files, shape.settings()).err();
+        assert!(second.is_some(), "two have the same directory");
+        while let Some((chunk, _)) = self.in_hand.pop() {
+            self.story.finish(&rig, chunk);
         }
-        drop(group);
-        for receipt in receipts {
-            assert_eq!(within(receipt).await.is_ok(), whole);
-        }
-        if whole {
-            self.owed.extend(numbers.iter().copied());
-            let all = numbers.into_iter().collect();
-            self.messages.push((all, self.next - 2..self.next));
-        }
+        self.story.settings = shape.settings();
+        self.reopen(rig).await;
     }
 
-    async fn take(&mut self) {
+    async fn reopen(&mut self, rig: Rig) {
+        self.in_hand.clear();
+        drop(rig);
+        self.story.answers().await;
+        self.rig = Some(self.story.open(&[]));
+    }
+
+    /// Goes on with another volume, as another process.
+    fn go_on(&mut self, rig: Rig, left: Simulated) {
+        self.disturbed = true;
+        self.in_hand.clear();
+        self.story.forget_answers();
+        self.story.store = left;
+        self.rig = Some(self.story.open(&[]));
+        drop(rig);
+    }
+
+    fn damage(&mut self, rig: Rig, segment: usize, bit: usize) {
+        let left = self.story.store.killed();
+        let files = left.files();
+        let segments = files.segments(place()).unwrap();
+        if let Some(first) = segments.get(segment % segments.len().max(1)) {
+            let path = files::segment_path(place(), *first);
+            let mut bytes = left.read(&path).unwrap();
+            let at = bit / 8 % bytes.len().max(1);
+            let is_hit = |(range, _): &&(std::ops::Range<usize>, Vec<u32>)| range.contains(&at);
+            let frames = frames(&files, &path);
+            let hit = frames.iter().filter(is_hit);
+            let hit: Vec<u32> = hit.flat_map(|(_, content)| content.clone()).collect();
+            let mut known = self.story.known.lock().unwrap();
+            known.promised.retain(|number| !hit.contains(number));
+            drop(known);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << (bit % 8);
+            }
+            left.write(&path, bytes);
+        }
+        self.damaged = true;
+        self.go_on(rig, left);
+    }
+
+    async fn take(&mut self, rig: &Rig) {
         let in_hand: BTreeSet<u32> = self
             .in_hand
             .iter()
             .flat_map(|(_, numbers)| numbers.clone())
             .collect();
-        if self.owed.iter().all(|number| in_hand.contains(number)) {
+        let known = self.story.known();
+        if known.owed().iter().all(|number| in_hand.contains(number)) {
             return;
         }
-        let chunk = self.rig().take().await;
-        let numbers = numbers(chunk.frames());
+        let repeated = self.story.figures.repeated;
+        let chunk = rig.take().await;
+        let numbers = self.story.look(rig, &chunk);
         for number in &numbers {
-            assert!(!in_hand.contains(number), "{number} is in two chunks");
-            let known = self.owed.contains(number) || self.may_repeat(*number);
-            assert!(known, "{number} was not stored, or is done");
+            // A damaged header no longer tells which frames of older segments do not count.
+            let is_twice = in_hand.contains(number) && !self.damaged;
+            assert!(!is_twice, "{number} is in two chunks");
+            let is_cut_off = known.cut_off.contains(number) && !self.damaged;
+            assert!(!is_cut_off, "{number} is of a message that was cut off");
         }
-        for frame in chunk.frames() {
-            let content = super::numbers(std::slice::from_ref(frame));
-            let before = self.sequences.insert(frame.sequence, content.clone());
-            assert!(
-                before.is_none_or(|before| before == content),
-                "sequence {} twice",
-                frame.sequence
-            );
-        }
+        let may_repeat =
+            self.disturbed || numbers.iter().any(|number| self.markers.contains(number));
+        assert!(
+            may_repeat || self.story.figures.repeated == repeated,
+            "{numbers:?} again"
+        );
         self.in_hand.push((chunk, numbers));
     }
 
     async fn end(mut self) {
         self.in_hand.clear();
-        let rig = self.rig.take().unwrap();
-        let delivered: BTreeSet<u32> = rig.drain().await.into_iter().collect();
-        let lost: Vec<&u32> = self.owed.difference(&delivered).collect();
-        assert!(lost.is_empty(), "lost {lost:?}");
-        let extra: Vec<&u32> = delivered
-            .difference(&self.owed)
-            .filter(|number| !self.may_repeat(**number))
-            .collect();
-        assert!(extra.is_empty(), "not stored, or done: {extra:?}");
-        assert_eq!((rig.account.imbalance(), rig.account.held_now()), (0, 0));
-        drop(rig);
-        let again = Rig::open(settings(self.dir.path(), self.shape));
-        assert_eq!(
-            again.drain().await,
-            NOTHING,
-            "after everything was delivered"
-        );
+        self.story.store.mend();
+        self.story.store.limit(None);
+        let Some(rig) = self.rig.take() else { return };
+        self.story.end(rig).await;
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
-    #[test]
-    fn equals_its_model(
-        records in 1_u8..12,
-        segment_bytes in prop_oneof![Just(100_u64), Just(700), Just(1 << 20)],
-        recent_bytes in prop_oneof![Just(0_usize), Just(1_200), Just(1 << 20)],
-        actions in prop::collection::vec(action(), 1..60),
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+#[test]
+fn equals_its_model() {
+    let start = std::time::Instant::now();
+    let (stories, seed) = (given("WEIR_MODEL_STORIES", 2_000), given("WEIR_SEED", 1));
+    let actions = std::thread::scope(|scope| {
+        let tell = |thread| scope.spawn(move || tell(stories.div_ceil(THREADS), seed, thread));
+        let threads: Vec<_> = (0..THREADS).map(tell).collect();
+        let told = threads.into_iter().map(|thread| thread.join().unwrap());
+        told.sum::<u64>()
+    });
+    println!(
+        "result model: stories={stories} actions={actions} lost=0 seed={seed} took_s={}",
+        start.elapsed().as_secs()
+    );
+}
+
+/// Tells so many stories that this seed makes for this thread; returns how many actions they had.
+fn tell(stories: u64, seed: u64, thread: u64) -> u64 {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&thread.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let config = ProptestConfig {
+        cases: u32::try_from(stories).unwrap(),
+        max_shrink_iters: u32::try_from(given("WEIR_MODEL_SHRINKS", 1_000)).unwrap(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let runtime = runtime();
+    let count = std::cell::Cell::new(0);
+    let stories = (shape(), prop::collection::vec(action(), 1..60));
+    let told = TestRunner::new_with_rng(config, random).run(&stories, |(shape, actions)| {
+        count.set(count.get() + actions.len() as u64);
         runtime.block_on(async {
-            let mut model = Model {
-                dir: tempfile::tempdir().unwrap(),
-                shape: (records, segment_bytes, recent_bytes),
-                rig: None,
-                next: 0,
-                owed: BTreeSet::new(),
-                finished: BTreeSet::new(),
-                in_hand: Vec::new(),
-                killed: false,
-                messages: Vec::new(),
-                repeatable: BTreeSet::new(),
-                sequences: BTreeMap::new(),
-            };
-            model.open();
+            let mut model = Model::new(shape);
             for action in actions {
                 model.run(action).await;
             }
             model.end().await;
         });
+        Ok(())
+    });
+    if let Err(error) = told {
+        panic!("seed {seed}: {error}");
     }
+    count.get()
 }

@@ -90,6 +90,108 @@ async fn without_its_state_file_a_buffer_repeats_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_tried_is_not_mixed_with_what_was_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(BufferSettings {
+        chunk_limit_records: Some(2),
+        ..disk(dir.path())
+    });
+    for number in 0..10 {
+        rig.put(number..number + 1).await;
+    }
+    let mut chunks = Vec::new();
+    for _ in 0..4 {
+        chunks.push(rig.take().await);
+    }
+    for (chunk, attempts) in chunks.iter_mut().zip([0, 3, 7, 0]) {
+        chunk.tries.attempts = attempts;
+        if attempts > 0 {
+            chunk
+                .tries
+                .fails_for(Duration::from_secs(60 * u64::from(attempts)));
+            chunk.note_tries().await;
+        }
+    }
+    // One of those that were tried is done, and forgotten.
+    let killed = snapshot(dir.path());
+    for _ in 0..2 {
+        let again = Rig::open(disk(killed.path()));
+        let (mut seen, mut taken) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let chunk = again.take().await;
+            let failing = chunk.tries.failing_for().as_secs() / 60;
+            seen.push((numbers(chunk.frames()), chunk.tries.attempts, failing));
+            taken.push(chunk);
+        }
+        let expected = [
+            (vec![0, 1], 0, 0),
+            (vec![2, 3], 3, 3),
+            (vec![4, 5], 7, 7),
+            (vec![6, 7, 8, 9], 0, 0),
+        ];
+        assert_eq!(seen, expected);
+    }
+    let third = chunks.remove(2);
+    assert_eq!(rig.deliver(third), [4, 5]);
+    let killed = snapshot(dir.path());
+    let again = Rig::open(disk(killed.path()));
+    let (first, second) = (again.take().await, again.take().await);
+    assert_eq!(numbers(first.frames()), [0, 1]);
+    assert_eq!(
+        (numbers(second.frames()), second.tries.attempts),
+        (vec![2, 3], 3)
+    );
+}
+
+#[tokio::test]
+async fn a_chunk_that_was_set_aside_is_read_again_without_what_was_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(BufferSettings {
+        chunk_limit_records: Some(6),
+        ..disk(dir.path())
+    });
+    for number in [0, 3, 6] {
+        rig.put(number..number + 3).await;
+    }
+    let mut chunk = rig.take().await;
+    let mut left = Bitmap::empty(6);
+    for index in [1, 4] {
+        left.set(index, true);
+    }
+    rig.account.delivered(4);
+    chunk.settle(left.clone());
+    chunk.set_aside(Instant::now() + Duration::from_millis(20));
+    let other = rig.take().await;
+    assert_eq!(rig.deliver(other), [6, 7, 8]);
+    let again = rig.take().await;
+    assert_eq!(
+        (numbers(again.frames()), again.live()),
+        (vec![0, 1, 2, 3, 4, 5], &left)
+    );
+    rig.deliver(again);
+    assert_eq!((rig.account.imbalance(), rig.account.held_now()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_kill_right_after_a_chunk_was_delivered_does_not_repeat_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(BufferSettings {
+        commit_window: Some(Duration::from_millis(300)),
+        ..disk(dir.path())
+    });
+    rig.put(0..1).await;
+    let chunk = rig.take().await;
+    // The writer is busy with another batch, and notes nothing meanwhile.
+    let (batch, receipt) = batch("tag", 1..2);
+    rig.admit(batch).await.unwrap();
+    rig.deliver(chunk);
+    let killed = snapshot(dir.path());
+    assert!(!receipt.is_settled());
+    let again = Rig::open(disk(killed.path()));
+    assert_eq!(again.drain().await, NOTHING);
+}
+
+#[tokio::test]
 async fn a_sequence_is_never_given_twice() {
     let dir = tempfile::tempdir().unwrap();
     let mut seen = BTreeSet::new();
@@ -129,6 +231,18 @@ async fn a_directory_has_one_owner() {
     );
     drop(rig);
     Rig::open(disk(dir.path()));
+}
+
+#[tokio::test]
+async fn an_owner_that_is_about_to_end_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(disk(dir.path()));
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        drop(rig);
+    });
+    Rig::open(disk(dir.path()));
+    ends.join().unwrap();
 }
 
 #[tokio::test]
@@ -275,7 +389,7 @@ async fn a_kill_in_full_flight_loses_nothing_that_was_promised() {
         );
         kills += 1;
     }
-    assert!(kills > 3, "{kills}");
+    assert!(kills > 1, "{kills}");
     rig.buffer.close();
     within(worker).await.unwrap();
     let all: BTreeSet<u32> = (0..4)
