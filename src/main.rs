@@ -7,5 +7,11 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    weir::cli::main()
+    weir::cli::main(live_heap)
+}
+
+/// Bytes that the allocator gave out and has not got back.
+fn live_heap() -> Option<usize> {
+    tikv_jemalloc_ctl::epoch::advance().ok()?;
+    tikv_jemalloc_ctl::stats::allocated::read().ok()
 }

@@ -3,6 +3,19 @@
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Puts more series before the end of an `OpenMetrics` exposition.
+pub(super) fn insert(openmetrics: &mut String, series: &str) {
+    const END: &str = "# EOF\n";
+    let end = openmetrics.ends_with(END);
+    if end {
+        openmetrics.truncate(openmetrics.len() - END.len());
+    }
+    openmetrics.push_str(series);
+    if end {
+        openmetrics.push_str(END);
+    }
+}
+
 /// Chooses the format that `accept` asks for; returns its content type and the text in it.
 pub(super) fn negotiate(accept: &str, openmetrics: String) -> (&'static str, String) {
     if accept.contains("application/openmetrics-text") {

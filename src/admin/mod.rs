@@ -1,8 +1,11 @@
 //! HTTP of the admin port, on a thread of its own, so that probes answer under any load.
 //!
-//! `/livez`, `/readyz`, `/startupz` and `/metrics` are open. Nothing here shows records or changes state.
+//! `/livez`, `/readyz`, `/startupz` and `/metrics` are open. What changes something wants a token (`reload.rs`). Nothing
+//! here shows records.
 
 mod exposition;
+mod fluentd;
+mod reload;
 
 use std::{net::SocketAddr, thread};
 
@@ -11,16 +14,21 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
-use crate::runtime::{Gauges, Health, Verdict};
+use crate::{
+    config::{Admin as AdminSettings, Compat},
+    runtime::{Control, Gauges, Health, Verdict},
+};
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
 struct Admin {
     health: Health,
     gauges: Gauges,
+    control: Control,
+    compat: Vec<Compat>,
 }
 
 /// Why the admin port could not be opened.
@@ -31,15 +39,18 @@ pub struct AdminError {
     source: std::io::Error,
 }
 
-/// Binds `address` and answers on a thread of its own until the process ends. Returns the bound address.
+/// Binds the address of `settings` and answers on a thread of its own until the process ends. Returns the bound
+/// address.
 ///
 /// # Errors
 /// [`AdminError`] when the address cannot be bound.
 pub fn start(
-    address: SocketAddr,
+    settings: &AdminSettings,
     health: Health,
     gauges: Gauges,
+    control: Control,
 ) -> Result<SocketAddr, AdminError> {
+    let address = settings.listen.0;
     let failed = |source| AdminError { address, source };
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
@@ -48,12 +59,12 @@ pub fn start(
         .enable_all()
         .build()
         .map_err(failed)?;
-    let app = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/startupz", get(startupz))
-        .route("/metrics", get(metrics))
-        .with_state(Admin { health, gauges });
+    let app = app(Admin {
+        health,
+        gauges,
+        control,
+        compat: settings.compat.clone(),
+    });
     let serve = async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         axum::serve(listener, app).await
@@ -68,6 +79,22 @@ pub fn start(
         .spawn(body)
         .map_err(failed)?;
     Ok(bound)
+}
+
+fn app(admin: Admin) -> Router {
+    let mut router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/startupz", get(startupz))
+        .route("/metrics", get(metrics))
+        .route("/api/config/reload", post(reload::reload));
+    if admin.compat.contains(&Compat::Fluentd) {
+        // Fluentd takes GET too, and that is how scripts call it.
+        for path in ["/api/config.reload", "/api/config.gracefulReload"] {
+            router = router.route(path, get(reload::reload).post(reload::reload));
+        }
+    }
+    router.with_state(admin)
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {
@@ -87,7 +114,11 @@ async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let (content_type, body) = exposition::negotiate(accept, admin.gauges.encode());
+    let mut text = admin.gauges.encode();
+    if admin.compat.contains(&Compat::Fluentd) {
+        exposition::insert(&mut text, &fluentd::exposition(admin.gauges.roster()));
+    }
+    let (content_type, body) = exposition::negotiate(accept, text);
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
@@ -97,6 +128,11 @@ fn answer(verdict: &Verdict) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
     };
-    let body = Json(serde_json::json!({ "status": status, "reasons": verdict.reasons }));
+    let body = serde_json::json!({
+        "status": status,
+        "reasons": verdict.reasons,
+        "notes": verdict.notes,
+    });
+    let body = Json(body);
     (code, body).into_response()
 }

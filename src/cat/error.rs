@@ -54,7 +54,7 @@ impl CatError {
 fn remedy(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Connect => {
-            "is a router listening there (--host, --port)? Does it want TLS (--tls) or a key (--shared-key-file)?"
+            "is a router listening there? Does it want TLS (--tls) or a key (--shared-key-file)?"
         }
         FailureKind::Auth => {
             "compare the key (--shared-key-file, WEIR_SHARED_KEY), --username and its password with those of the \

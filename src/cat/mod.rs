@@ -1,4 +1,5 @@
-//! `weir cat`: records from a stream of bytes to another router, through an output plugin that is handed in.
+//! Records to another router, through an output plugin that is handed in: from a stream of bytes for `weir cat`
+//! ([`run`]), and messages that are ready ([`deliver`]) for commands that send what was kept.
 //!
 //! A thread of its own reads, since reading may block for ever. What it has read goes out at once; what comes while that
 //! is under way goes together next. So a pipe that stays open needs no timer, and a file goes in large messages.
@@ -24,7 +25,7 @@ use tokio::{
 pub use error::{BadInput, CatError};
 pub use read::{Format, Reading};
 use read::{Piece, Reader};
-pub use send::{Again, Counts};
+pub use send::{Again, Counts, Message};
 use send::{Courier, Trying};
 
 /// Bytes that are read at once.
@@ -58,7 +59,7 @@ pub fn output(
 ) -> Result<Arc<dyn Output>, ConfigErrors> {
     match descriptor.build {
         Build::Output(build, _) => build(params, cx),
-        Build::Input(_) | Build::Filter(_) => Err(Vec::new()),
+        _ => Err(Vec::new()),
     }
 }
 
@@ -72,20 +73,75 @@ pub fn run(
     input: impl Read + Send + 'static,
     again: impl FnMut(Again<'_>),
 ) -> (Counts, Result<(), CatError>) {
-    let mut courier = Courier::new(job.output, job.tag, again);
+    let mut courier = Courier::new(job.output, again);
     let trying = Trying {
         retry_limit: job.retry_limit,
     };
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = match runtime.enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return (courier.counts, Err(CatError::Start(error))),
+        Err(error) => return (courier.counts, Err(error)),
     };
     let (sender, pieces) = channel(PIECES_MAX);
     // Not one of the runtime's threads: those are waited for, and this one may never come back.
     thread::spawn(move || pump(input, job.reading, &sender));
-    let ended = runtime.block_on(carry(&mut courier, trying, pieces));
+    let ended = runtime.block_on(carry(&mut courier, &job.tag, trying, pieces));
     (courier.counts, ended)
+}
+
+/// Sends messages, one after the other, until the first that does not arrive. SIGINT or SIGTERM ends it behind the
+/// message that is under way, and a second one at once. Blocks.
+///
+/// # Errors
+/// The first [`CatError`]: what was not counted as arrived may have arrived or not.
+pub fn deliver(
+    output: Arc<dyn Output>,
+    retry_limit: Option<u32>,
+    messages: impl IntoIterator<Item = Message>,
+    again: impl FnMut(Again<'_>),
+) -> (Counts, Result<(), CatError>) {
+    let mut courier = Courier::new(output, again);
+    let trying = Trying { retry_limit };
+    let ended = runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            let mut signals = Signals::listen().map_err(CatError::Start)?;
+            let mut is_ending = false;
+            for message in messages {
+                if is_ending {
+                    return Err(CatError::Interrupted);
+                }
+                bring(&mut courier, message, trying, &mut signals, &mut is_ending).await?;
+            }
+            Ok(())
+        })
+    });
+    (courier.counts, ended)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CatError> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().map_err(CatError::Start)
+}
+
+/// Brings one message. A signal meanwhile is noted, a second one ends waiting.
+async fn bring(
+    courier: &mut Courier<impl FnMut(Again<'_>)>,
+    message: Message,
+    trying: Trying,
+    signals: &mut Signals,
+    is_ending: &mut bool,
+) -> Result<(), CatError> {
+    let mut sending = std::pin::pin!(courier.send(message, trying));
+    loop {
+        tokio::select! {
+            sent = &mut sending => return sent,
+            () = signals.next() => {
+                if *is_ending {
+                    return Err(CatError::Interrupted);
+                }
+                *is_ending = true;
+            }
+        }
+    }
 }
 
 /// Reads until the end, an error, or nobody wants more.
@@ -123,6 +179,7 @@ fn pump(mut input: impl Read, reading: Reading, sender: &Sender<Result<Piece, Ca
 /// Hands what was read to the output, in order.
 async fn carry(
     courier: &mut Courier<impl FnMut(Again<'_>)>,
+    tag: &Tag,
     trying: Trying,
     mut pieces: Receiver<Result<Piece, CatError>>,
 ) -> Result<(), CatError> {
@@ -147,19 +204,15 @@ async fn carry(
                 Err(_) => break,
             }
         }
-        let sending = courier.send(Bytes::from(message.events), message.count, trying);
-        let mut sending = std::pin::pin!(sending);
-        loop {
-            tokio::select! {
-                sent = &mut sending => break sent?,
-                () = signals.next() => {
-                    if is_ending {
-                        return Err(CatError::Interrupted);
-                    }
-                    is_ending = true;
-                    pieces.close();
-                }
-            }
+        let message = Message {
+            tag: tag.clone(),
+            events: Bytes::from(message.events),
+            count: message.count,
+        };
+        let was_ending = is_ending;
+        bring(courier, message, trying, &mut signals, &mut is_ending).await?;
+        if is_ending && !was_ending {
+            pieces.close();
         }
         if let Some(error) = trouble {
             return Err(error);

@@ -18,6 +18,17 @@ const WAIT: Duration = Duration::from_secs(1);
 /// The longest wait is the first one, doubled so often.
 const DOUBLINGS_MAX: u32 = 4;
 
+/// Entries of one tag that go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Their tag.
+    pub tag: Tag,
+    /// Entries back to back.
+    pub events: Bytes,
+    /// How many they are.
+    pub count: u32,
+}
+
 /// How many records went where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -54,7 +65,6 @@ impl Trying {
 /// Brings messages to an output.
 pub(super) struct Courier<F> {
     output: Arc<dyn Output>,
-    tag: Tag,
     /// Makes the ids of messages unlike those of every other process.
     buffer: u128,
     sequence: u64,
@@ -63,10 +73,9 @@ pub(super) struct Courier<F> {
 }
 
 impl<F: FnMut(Again<'_>)> Courier<F> {
-    pub(super) fn new(output: Arc<dyn Output>, tag: Tag, again: F) -> Self {
+    pub(super) fn new(output: Arc<dyn Output>, again: F) -> Self {
         Self {
             output,
-            tag,
             buffer: fastrand::u128(..),
             sequence: 0,
             again,
@@ -74,19 +83,15 @@ impl<F: FnMut(Again<'_>)> Courier<F> {
         }
     }
 
-    /// Brings `count` entries.
+    /// Brings a message.
     ///
     /// # Errors
     /// `Undelivered` when they are refused, or tried as often as told.
-    pub(super) async fn send(
-        &mut self,
-        events: Bytes,
-        count: u32,
-        trying: Trying,
-    ) -> Result<(), CatError> {
+    pub(super) async fn send(&mut self, message: Message, trying: Trying) -> Result<(), CatError> {
+        let Message { tag, events, count } = message;
         let frames = [Frame {
             sequence: self.sequence,
-            tag: self.tag.clone(),
+            tag,
             events,
             count,
             origin: None,

@@ -1,16 +1,24 @@
 //! The command line: arguments, and one file per command.
 
+mod assets;
+mod buffer;
 mod cat;
 mod check;
+mod dead;
 mod health;
+mod places;
 mod plugins;
 mod quickstart;
+mod reach;
 mod run;
 mod schema;
+mod tags;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+
+use crate::telemetry::process;
 
 /// Exit codes. Tests and the chart rely on them.
 pub mod exit {
@@ -39,7 +47,7 @@ Exit codes:
   0 done   1 failed   64 wrong arguments   70 bug   74 disk or port   75 a component with failure = \"stop\"   78 configuration
 
 Signals:
-  TERM, INT drain and end   USR1 delivers what waits
+  TERM, INT drain and end   QUIT ends at once   USR1 delivers what waits   HUP, USR2 read the configuration again
 
 Environment:
   WEIR_LOG  what to log, such as debug or weir=debug; overrides [service.log] level";
@@ -64,14 +72,28 @@ enum Command {
     Plugins(plugins::PluginsArgs),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
+    /// Print alert rules, dashboards and saved objects for Prometheus, Grafana and Kibana
+    Assets(assets::AssetsArgs),
     /// Ask a probe of a running router
     Health(health::HealthArgs),
     /// Send records from standard input to a router, as fluent-cat does, and wait until they are stored
     Cat(Box<cat::CatArgs>),
+    /// Look at what a buffer holds: list, print, verify, export
+    #[command(subcommand)]
+    Buffer(buffer::BufferCommand),
+    /// Look at dead letters, and send them again
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
 }
 
-/// Runs the command line.
-pub fn main() -> ExitCode {
+/// Says what is wrong and what to do about it. Nobody to tell is no reason to fail: the exit code says it too.
+fn complain(err: &mut impl Write, message: &str, help: &str) {
+    drop(write!(err, "error: {message}\n  help: {help}\n"));
+}
+
+/// Runs the command line. `live_heap` asks the allocator of the binary for the bytes that are in use.
+pub fn main(live_heap: fn() -> Option<usize>) -> ExitCode {
+    process::watch_heap(live_heap);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -97,7 +119,10 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &mut out),
         Command::Plugins(args) => plugins::run(&args, &mut out),
         Command::Schema => schema::run(&mut out),
+        Command::Assets(args) => assets::run(&args, &mut out, &mut std::io::stderr()),
         Command::Cat(args) => cat::run(&args, &mut std::io::stderr()),
+        Command::Buffer(command) => buffer::run(&command, &mut out, &mut std::io::stderr()),
+        Command::Dead(command) => dead::run(&command, &mut out, &mut std::io::stderr()),
         Command::Health(args) => {
             let (code, text) = match health::run(&args) {
                 Ok(text) => (exit::OK, text),

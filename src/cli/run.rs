@@ -3,13 +3,14 @@
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use clap::Args;
-use sdk::{budget::Budget, metrics::Metrics};
+use sdk::{budget::Budget, metrics::Metrics, monitor::Process};
 
 use super::{check, exit, quickstart};
 use crate::{
     admin,
-    config::{Config, LogFormat, Service},
-    runtime::{self, End, Gauges, Health, Shared, StartError},
+    config::{Config, LogFormat, Service, Text},
+    plugins::PLUGINS,
+    runtime::{self, Control, End, Gauges, Health, Origin, Roster, Shared, StartError},
     telemetry::{
         ledger::Ledger,
         log::{self, Style},
@@ -25,17 +26,22 @@ pub(super) struct RunArgs {
     /// The configuration; `-` reads standard input.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Read the configuration again whenever its file changes, or a file that it names
+    #[arg(long, requires = "config")]
+    watch: bool,
+    /// Refuse a configuration that weakens a promise, such as a buffer in memory: docs/PROMISES.md
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Runs; the number is the exit code.
 pub(super) fn run(args: &RunArgs) -> u8 {
-    let config = match load(args) {
-        Ok(config) => config,
+    let loaded = match load(args) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let quick = args.config.is_none();
-    start_log(&config.service);
-    match start(config, quick) {
+    start_log(&loaded.config.service);
+    match start(loaded, args) {
         Ok(code) => code,
         Err(Failure { code, message }) => {
             tracing::error!("cannot start: {message}");
@@ -58,14 +64,32 @@ impl Failure {
     }
 }
 
-fn load(args: &RunArgs) -> Result<Config, u8> {
+/// A configuration that was read.
+struct Loaded {
+    config: Config,
+    /// Of its text.
+    hash: u64,
+    /// Where it can be read again; `None` for the quick start and standard input.
+    origin: Option<Origin>,
+}
+
+fn load(args: &RunArgs) -> Result<Loaded, u8> {
     let mut stderr = std::io::stderr().lock();
-    let Some(path) = &args.config else {
+    let text = if let Some(path) = &args.config {
+        check::read(path, &mut stderr)?
+    } else {
         let (name, text) = quickstart::choose();
         quickstart::greet(name);
-        return check::load_text(name, text, &mut stderr);
+        Text::built_in(name, text)
     };
-    check::load_file(path, &mut stderr)
+    let text = text.strictly(args.strict);
+    let (config, files) = check::load(&text, &mut stderr)?;
+    let path = args.config.as_ref().filter(|path| path.as_os_str() != "-");
+    Ok(Loaded {
+        config,
+        hash: text.hash(),
+        origin: path.map(|path| Origin::new(path, PLUGINS, files).strictly(args.strict)),
+    })
 }
 
 fn start_log(service: &Service) {
@@ -77,36 +101,63 @@ fn start_log(service: &Service) {
     log::start(style, service.log.level.as_str());
 }
 
-fn start(config: Config, quick: bool) -> Result<u8, Failure> {
-    let ledger = Ledger::new(&Metrics::new());
-    let health = Health::new(config.service.admin.ready.fail_on_backpressure);
-    let budget = Budget::new(config.service.memory_budget_bytes());
-    build_info(ledger.metrics());
-    let gauges = Gauges::new(ledger.clone(), health.clone(), budget.clone());
-    let admin = config.service.admin.listen.0;
-    let bound =
-        admin::start(admin, health.clone(), gauges.clone()).map_err(|error| Failure::io(&error))?;
+fn start(loaded: Loaded, args: &RunArgs) -> Result<u8, Failure> {
+    let Loaded {
+        config,
+        hash,
+        origin,
+    } = loaded;
+    let service = &config.service;
+    let shared = share(service, origin.as_ref());
+    let gauges = Gauges::of(&shared);
+    let (control, requests) = Control::new(service.admin.token.clone());
+    let (health, admin) = (shared.health.clone(), &service.admin);
+    let bound = admin::start(admin, health, gauges.clone(), control.clone())
+        .map_err(|error| Failure::io(&error))?;
     tracing::info!("admin port listening on {bound}");
 
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_name("worker");
-    if let Some(workers) = config.service.workers {
+    if let Some(workers) = service.workers {
         builder.worker_threads(workers);
     }
     let runtime = builder.build().map_err(|error| Failure::io(&error))?;
-    if quick && quickstart::is_watched() {
+    if args.config.is_none() && quickstart::is_watched() {
         runtime.spawn(console(gauges));
     }
-    let end = runtime.block_on(runtime::run(
+    let start = runtime::Start {
         config,
-        Shared {
-            ledger,
-            health,
-            budget,
-        },
-    ));
+        hash,
+        origin,
+        watch: args.watch,
+        control: (control, requests),
+    };
+    let end = runtime.block_on(runtime::run(start, shared));
     // Blocking work that is stuck must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    code(end)
+}
+
+/// What the process shares from the start.
+fn share(service: &Service, origin: Option<&Origin>) -> Shared {
+    let shared = Shared {
+        ledger: Ledger::new(&Metrics::new()),
+        health: Health::new(service.admin.ready.fail_on_backpressure),
+        budget: Budget::new(service.memory_budget_bytes()),
+        roster: Roster::default(),
+        plugins: PLUGINS,
+    };
+    build_info(shared.ledger.metrics());
+    shared.roster.describe(Process {
+        hostname: String::new(),
+        config_path: origin.map(|origin| origin.path().display().to_string()),
+        version: super::VERSION.to_owned(),
+    });
+    shared
+}
+
+/// The exit code.
+fn code(end: Result<End, StartError>) -> Result<u8, Failure> {
     match end {
         Ok(End::Clean) => Ok(exit::OK),
         Ok(End::Unfinished) => Ok(exit::FAILED),
@@ -126,10 +177,23 @@ fn start(config: Config, quick: bool) -> Result<u8, Failure> {
 }
 
 fn build_info(metrics: &Metrics) {
-    let labels = [("version", super::VERSION)];
-    metrics
-        .gauge("build_info", "Constant 1, with the version", &labels)
-        .set(1);
+    let labels = [
+        ("version", super::VERSION),
+        (
+            "revision",
+            option_env!("WEIR_REVISION").unwrap_or("unknown"),
+        ),
+        (
+            "features",
+            if cfg!(feature = "defects") {
+                "defects"
+            } else {
+                ""
+            },
+        ),
+    ];
+    let help = "Constant 1, with the version, the commit and the features";
+    metrics.gauge("build_info", help, &labels).set(1);
 }
 
 /// Says each second what arrived, on one line that is overwritten.

@@ -39,6 +39,7 @@ fn label(draft: LabelDraft) -> Option<LabelSpec> {
     let filter = |filter: FilterDraft| {
         Some(FilterSpec {
             tags: filter.tags.set(),
+            failure: filter.failure,
             plugin: plugin(filter.head)?,
         })
     };
@@ -67,6 +68,10 @@ fn target(draft: TargetDraft) -> Option<TargetSpec> {
             plugin: plugin(draft.head)?,
             buffer: output.buffer,
             dead_letter: output.dead_letter,
+            secondary: match output.secondary {
+                Some(secondary) => Some(plugin(secondary)?),
+                None => None,
+            },
             failure: output.failure,
         })),
         WayDraft::Copy { stores } => {

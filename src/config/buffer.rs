@@ -17,6 +17,8 @@ pub enum BufferKind {
     File,
     /// In memory; lost when the process ends.
     Memory,
+    /// Nowhere: the receipt is the destination's own acknowledgement.
+    None,
 }
 
 /// What happens when the buffer is full.
@@ -27,6 +29,8 @@ pub enum OverflowAction {
     Block,
     /// Refuse: the sender gets no acknowledgement and can try elsewhere.
     ThrowException,
+    /// Drop the oldest records and count them.
+    DropOldestChunk,
 }
 
 /// What an acknowledgement means.
@@ -35,6 +39,8 @@ pub enum OverflowAction {
 pub enum Durability {
     /// Synced: survives a power cut.
     Commit,
+    /// Written, and synced within `durability_interval`: survives the end of the process, a power cut takes that much.
+    Interval,
     /// Written: survives the end of the process, not a power cut.
     Os,
 }
@@ -43,13 +49,17 @@ pub enum Durability {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct BufferKeys {
-    /// Where records wait: on disk (`file`), or in `memory`, where they are lost when the process ends. The default
-    /// is `file` for every output that leaves the machine.
+    /// Where records wait: on disk (`file`), or in `memory`, where they are lost when the process ends. With
+    /// `none` they do not wait here: senders are answered when the destination took the records, and wait until then.
+    /// The default is `file` for every output that leaves the machine.
     pub(super) r#type: Option<BufferKind>,
     /// The directory of a file buffer. It belongs to this output alone. The default is `buffer/ID` below `data_dir`.
     pub(super) path: Option<PathBuf>,
-    /// Bytes that may wait; then `overflow_action`. The default is 8GiB on disk and 64MiB in memory.
+    /// Bytes that may wait; then `overflow_action`. The default is 8GiB on disk and 64MiB else.
     pub(super) total_limit_size: Option<Size>,
+    /// Bytes of the volume that a file buffer leaves free: with less, it does not grow, as if it were full. The default
+    /// is 2 % of the volume, and 256MiB at most.
+    pub(super) min_free_bytes: Option<Size>,
     /// Bytes that the output gets in one call at most.
     pub(super) chunk_limit_size: Size,
     /// Records that the output gets in one call at most.
@@ -60,14 +70,18 @@ pub(super) struct BufferKeys {
     /// Calls of the output at the same time. More than one may change the order of records.
     #[schemars(range(min = 1, max = 64))]
     pub(super) flush_thread_count: usize,
-    /// Whether to deliver everything before the process ends. The default is no on disk and yes in memory.
+    /// Whether to deliver everything before the process ends. The default is no on disk and yes else.
     pub(super) flush_at_shutdown: Option<bool>,
-    /// What happens when it is full: `block` makes senders wait, `throw_exception` refuses, so that they can try
-    /// elsewhere.
+    /// What happens when it is full, and when the volume is: `block` makes senders wait, `throw_exception` refuses, so
+    /// that they can try elsewhere, `drop_oldest_chunk` drops the oldest records that are not under way, a segment at
+    /// a time, and counts them.
     pub(super) overflow_action: OverflowAction,
-    /// What an acknowledgement means for a file buffer: `commit` is synced to the disk, `os` is written only and
-    /// lost in a power cut.
+    /// What an acknowledgement means for a file buffer: `commit` is synced to the disk, `interval` is written and
+    /// synced within `durability_interval`, `os` is written only and lost in a power cut.
     pub(super) durability: Durability,
+    /// With `durability = "interval"`: how old acknowledged records may become before they are synced. A power cut
+    /// loses this much at most, and what was acknowledged while the last sync ran.
+    pub(super) durability_interval: Interval,
     /// How long to collect records before a sync. Without it, what arrives during a sync goes into the next.
     pub(super) commit_window: Option<Interval>,
     /// The pause before the first retry.
@@ -79,10 +93,14 @@ pub(super) struct BufferKeys {
     pub(super) retry_exponential_backoff_base: f64,
     /// Whether to vary pauses by an eighth, so that many routers do not come back at once.
     pub(super) retry_randomize: bool,
-    /// Give up after so many retries; the records go to the dead letter. The default is never.
+    /// Give up after so many retries; the records go to the dead letter. What reached no server does not count. The
+    /// default is never.
     pub(super) retry_max_times: Option<u32>,
     /// Give up after so long; the records go to the dead letter. The default is never.
     pub(super) retry_timeout: Option<Interval>,
+    /// The part of these limits after which the `secondary` is tried, if there is one.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(super) retry_secondary_threshold: f64,
     /// Never give up, which is the default. `false` alone gives up after 72h, as Fluentd does.
     pub(super) retry_forever: Option<bool>,
 }
@@ -93,6 +111,7 @@ impl Default for BufferKeys {
             r#type: None,
             path: None,
             total_limit_size: None,
+            min_free_bytes: None,
             chunk_limit_size: Size::mib(8),
             chunk_limit_records: None,
             flush_interval: Interval::secs(1),
@@ -100,6 +119,7 @@ impl Default for BufferKeys {
             flush_at_shutdown: None,
             overflow_action: OverflowAction::Block,
             durability: Durability::Commit,
+            durability_interval: Interval::secs(1),
             commit_window: None,
             retry_wait: Interval::secs(1),
             retry_max_interval: Interval::secs(300),
@@ -107,6 +127,7 @@ impl Default for BufferKeys {
             retry_randomize: true,
             retry_max_times: None,
             retry_timeout: None,
+            retry_secondary_threshold: 0.8,
             retry_forever: None,
         }
     }
@@ -121,6 +142,8 @@ pub struct BufferConfig {
     pub path: PathBuf,
     /// Bytes that may wait.
     pub total_limit_size: Size,
+    /// Bytes of the volume that stay free; `None`: a part of it.
+    pub min_free_bytes: Option<Size>,
     /// Bytes of a chunk.
     pub chunk_limit_size: Size,
     /// Records of a chunk; `None`: any number.
@@ -135,6 +158,8 @@ pub struct BufferConfig {
     pub overflow_action: OverflowAction,
     /// What an acknowledgement means.
     pub durability: Durability,
+    /// When what was written is synced, with [`Durability::Interval`].
+    pub durability_interval: Interval,
     /// How long to collect records before a sync; `None`: not at all.
     pub commit_window: Option<Interval>,
     /// When to try again, and when to stop trying.
@@ -156,6 +181,8 @@ pub struct RetryConfig {
     pub max_times: Option<u32>,
     /// Give up this long after the first failure; `None`: never.
     pub timeout: Option<Interval>,
+    /// The part of these limits after which the secondary is tried.
+    pub secondary_threshold: f64,
 }
 
 /// When Fluentd gives up by default.
@@ -190,6 +217,7 @@ impl BufferKeys {
                 .path
                 .unwrap_or_else(|| data_dir.join("buffer").join(id)),
             total_limit_size: self.total_limit_size.unwrap_or(limit),
+            min_free_bytes: self.min_free_bytes,
             chunk_limit_size: self.chunk_limit_size,
             chunk_limit_records: self.chunk_limit_records,
             flush_interval: self.flush_interval,
@@ -197,6 +225,7 @@ impl BufferKeys {
             flush_at_shutdown: self.flush_at_shutdown.unwrap_or(!is_file),
             overflow_action: self.overflow_action,
             durability: self.durability,
+            durability_interval: self.durability_interval,
             commit_window: self.commit_window,
             retry: RetryConfig {
                 wait: self.retry_wait,
@@ -205,6 +234,7 @@ impl BufferKeys {
                 randomize: self.retry_randomize,
                 max_times: self.retry_max_times,
                 timeout,
+                secondary_threshold: self.retry_secondary_threshold,
             },
         }
     }
@@ -274,7 +304,7 @@ impl DeadLetterKeys {
     pub(super) fn settle(self, buffer: BufferKind, data_dir: &Path, id: &str) -> DeadLetterConfig {
         let kind = self.r#type.unwrap_or(match buffer {
             BufferKind::File => DeadLetterKind::File,
-            BufferKind::Memory => DeadLetterKind::None,
+            BufferKind::Memory | BufferKind::None => DeadLetterKind::None,
         });
         DeadLetterConfig {
             kind,
@@ -312,8 +342,10 @@ mod tests {
             (dead.kind, dead.path),
             (DeadLetterKind::File, "/data/dead/es".into())
         );
-        let dead = DeadLetterKeys::default().settle(BufferKind::Memory, Path::new("/data"), "es");
-        assert_eq!(dead.kind, DeadLetterKind::None);
+        for kind in [BufferKind::Memory, BufferKind::None] {
+            let dead = DeadLetterKeys::default().settle(kind, Path::new("/data"), "es");
+            assert_eq!(dead.kind, DeadLetterKind::None);
+        }
     }
 
     #[test]

@@ -67,6 +67,12 @@ pub enum Code {
     IdleExcept,
     /// A comma in a tag pattern is an ordinary character.
     StrayComma,
+    /// A secondary whose turn never comes, because retrying never ends.
+    IdleSecondary,
+    /// Records reach an output without passing a filter that protects what is personal.
+    Unprotected,
+    /// It weakens one of the first five promises, and the configuration is to be strict.
+    WeakPromise,
 }
 
 /// How bad it is.
@@ -81,7 +87,7 @@ pub enum Severity {
 
 impl Code {
     /// Every one of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::MissingKey,
@@ -110,14 +116,20 @@ impl Code {
         Self::MemoryBuffer,
         Self::IdleExcept,
         Self::StrayComma,
+        Self::IdleSecondary,
+        Self::Unprotected,
+        Self::WeakPromise,
     ];
 
     /// How bad it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::UnusedLabel | Self::MemoryBuffer | Self::IdleExcept | Self::StrayComma => {
-                Severity::Warning
-            }
+            Self::UnusedLabel
+            | Self::MemoryBuffer
+            | Self::IdleExcept
+            | Self::StrayComma
+            | Self::IdleSecondary
+            | Self::Unprotected => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -8,8 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Registry, SecretSource, Service,
-    keys::{ComponentKeys, CopyKeys, OutputKeys, RelabelKeys, RuleKeys, SourceKeys, StoreKeys},
-    kinds::{COPY, RELABEL},
+    keys::{
+        ComponentKeys, CopyKeys, OutputKeys, RelabelKeys, RuleKeys, SourceKeys, StatefulKeys,
+        StoreKeys,
+    },
+    kinds::{COPY, RELABEL, names as names_of},
     schema,
 };
 
@@ -49,11 +52,20 @@ pub fn document_schema(registry: Registry) -> Value {
     let filters = definitions.components(registry, Kind::Filter, &[&rule]);
     let stores = definitions.components(registry, Kind::Output, &[&store]);
     let matches = definitions.components(registry, Kind::Output, &[&rule]);
+    for kind in [Kind::Parser, Kind::Formatter] {
+        let inner = if names_of(registry, kind).is_empty() {
+            json!({ "type": "object" })
+        } else {
+            definitions.components(registry, kind, &[])
+        };
+        definitions.0.insert(kind.as_str().to_owned(), inner);
+    }
     for (name, node) in [
         ("source", sources),
         ("filter", filters),
         ("match", matches),
         ("match_store", stores),
+        ("secondary", definitions.secondaries(registry)),
     ] {
         definitions.0.insert(name.to_owned(), node);
     }
@@ -136,18 +148,43 @@ impl Definitions {
         schema
     }
 
+    /// A choice of every output, without what surrounds one.
+    fn secondaries(&mut self, registry: Registry) -> Value {
+        let component = self.adopt("component", schema::of::<ComponentKeys>());
+        let mut all = Vec::new();
+        let outputs = registry.iter();
+        for plugin in outputs.filter(|plugin| plugin.kind() == Kind::Output) {
+            let prefix = format!("{}_{}", Kind::Output.as_str(), plugin.name);
+            let own = self.adopt(&prefix, (plugin.schema)());
+            all.push(merge(&[&component, &own], &names(plugin), plugin.summary));
+        }
+        json!({ "oneOf": all })
+    }
+
     /// A choice of every plugin of a kind, each with the engine's keys.
     fn components(&mut self, registry: Registry, kind: Kind, engine: &[&Value]) -> Value {
         let component = self.adopt("component", schema::of::<ComponentKeys>());
-        let output = self.adopt("output", schema::of::<OutputKeys>());
+        let mut output = self.adopt("output", schema::of::<OutputKeys>());
+        if let Some(Value::Object(secondary)) = output.pointer_mut("/properties/secondary") {
+            secondary.retain(|keyword, _| keyword == "description");
+            let reference = json!([{ "$ref": "#/definitions/secondary" }]);
+            secondary.insert("allOf".to_owned(), reference);
+        }
+        let stateful = self.adopt("stateful", schema::of::<StatefulKeys>());
         let mut all = Vec::new();
         for plugin in registry.iter().filter(|plugin| plugin.kind() == kind) {
             let own = self.adopt(
                 &format!("{}_{}", kind.as_str(), plugin.name),
                 (plugin.schema)(),
             );
-            let mut layers = vec![&component];
+            let mut layers = Vec::new();
+            if matches!(kind, Kind::Input | Kind::Filter | Kind::Output) {
+                layers.push(&component);
+            }
             layers.extend(engine.iter().copied());
+            if plugin.has_memory() {
+                layers.push(&stateful);
+            }
             if kind == Kind::Output {
                 layers.push(&output);
             }
@@ -222,6 +259,7 @@ fn redirect(node: &mut Value, prefix: &str) {
             if let Some(Value::Object(properties)) = object.get_mut("properties") {
                 properties.values_mut().for_each(or_variable);
             }
+            choose_plugin(object);
             for (key, value) in object.iter_mut() {
                 let name = value
                     .as_str()
@@ -235,4 +273,15 @@ fn redirect(node: &mut Value, prefix: &str) {
         Value::Array(items) => items.iter_mut().for_each(|item| redirect(item, prefix)),
         _ => {}
     }
+}
+
+/// A table that chooses a plugin is one of those that there are.
+fn choose_plugin(object: &mut Map<String, Value>) {
+    let Some(kind) = object.get("plugin").and_then(Value::as_str) else {
+        return;
+    };
+    let reference = json!([{ "$ref": format!("#/definitions/{kind}") }]);
+    object.remove("plugin");
+    object.remove("type");
+    object.insert("allOf".to_owned(), reference);
 }

@@ -20,7 +20,7 @@ pub(super) struct Draft {
 /// What every component has.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// `source`, `filter`, `match` or `store`.
+    /// `source`, `filter`, `match`, `store` or `secondary`.
     pub(super) kind: &'static str,
     /// Its header.
     pub(super) span: Span,
@@ -71,6 +71,7 @@ pub(super) struct TagsDraft {
 pub(super) struct FilterDraft {
     pub(super) head: Head,
     pub(super) tags: TagsDraft,
+    pub(super) failure: Option<OnFailure>,
 }
 
 /// A `[[match]]`.
@@ -107,6 +108,8 @@ pub(super) struct OutputDraft {
     pub(super) failure: Option<OnFailure>,
     pub(super) buffer: BufferConfig,
     pub(super) dead_letter: DeadLetterConfig,
+    /// The output that gets what this one could not deliver.
+    pub(super) secondary: Option<Head>,
 }
 
 /// A `[[match.store]]`.
@@ -136,8 +139,8 @@ impl OutputDraft {
     pub(super) fn state(&self) -> Option<&'static str> {
         match (self.buffer.kind, self.dead_letter.kind) {
             (BufferKind::File, _) => Some("buffer"),
-            (BufferKind::Memory, DeadLetterKind::File) => Some("dead letter"),
-            (BufferKind::Memory, DeadLetterKind::None) => None,
+            (_, DeadLetterKind::File) => Some("dead letter"),
+            (_, DeadLetterKind::None) => None,
         }
     }
 }
@@ -152,6 +155,15 @@ impl Head {
 }
 
 impl TargetDraft {
+    /// Its own, and that of its secondary.
+    fn heads(&self) -> impl Iterator<Item = &Head> {
+        let secondary = match &self.way {
+            WayDraft::Output(output) => output.secondary.as_ref(),
+            _ => None,
+        };
+        std::iter::once(&self.head).chain(secondary)
+    }
+
     /// Itself and every store below it.
     pub(super) fn each<'d>(&'d self, visit: &mut impl FnMut(&'d Self)) {
         visit(self);
@@ -177,9 +189,10 @@ impl Draft {
     pub(super) fn heads(&self) -> Vec<&Head> {
         let filters = self.labels.iter().flat_map(|label| &label.filters);
         let sources = self.sources.iter().map(|source| &source.head);
+        let targets = self.targets().into_iter();
         sources
             .chain(filters.map(|filter| &filter.head))
-            .chain(self.targets().into_iter().map(|target| &target.head))
+            .chain(targets.flat_map(TargetDraft::heads))
             .collect()
     }
 }

@@ -20,12 +20,31 @@ pub(super) struct ComponentKeys {
     pub(super) id: Option<Id>,
 }
 
+/// What a table that chooses a parser or a formatter has.
+#[derive(JsonSchema)]
+#[expect(
+    dead_code,
+    reason = "its values are read from the tree, with their places; this is their schema"
+)]
+pub(super) struct InnerKeys {
+    /// The parser or formatter. `weir plugins` lists them.
+    pub(super) r#type: Option<String>,
+}
+
 /// What a `[[source]]` has.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct SourceKeys {
     /// The label that its records enter; without it, the top level.
     pub(super) label: Option<String>,
+    /// What happens when it fails; without it, what `[service]` says.
+    pub(super) failure: Option<OnFailure>,
+}
+
+/// What a `[[filter]]` with memory has.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct StatefulKeys {
     /// What happens when it fails; without it, what `[service]` says.
     pub(super) failure: Option<OnFailure>,
 }
@@ -52,8 +71,10 @@ pub(super) struct OutputKeys {
     /// How records wait.
     pub(super) buffer: BufferKeys,
     /// Where records go that the destination will never take.
-    #[schemars(extend("aliases" = ["secondary"]))]
     pub(super) dead_letter: DeadLetterKeys,
+    /// Another output, with its `type` and its parameters: it gets what this one refuses as a whole, and what was tried
+    /// for `retry_secondary_threshold` of the limit. What it does not take either goes to the dead letter.
+    pub(super) secondary: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// What a store may be forgiven.

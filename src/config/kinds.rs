@@ -20,6 +20,8 @@ fn table_of(kind: Kind) -> &'static str {
         Kind::Input => "[[source]]",
         Kind::Filter => "[[filter]]",
         Kind::Output => "[[match]]",
+        Kind::Parser => "a `parse` table",
+        Kind::Formatter => "a `format` table",
     }
 }
 
@@ -28,6 +30,8 @@ fn article(kind: Kind) -> &'static str {
         Kind::Input => "an input",
         Kind::Filter => "a filter",
         Kind::Output => "an output",
+        Kind::Parser => "a parser",
+        Kind::Formatter => "a formatter",
     }
 }
 
@@ -97,10 +101,14 @@ pub(super) fn find_plugin(
         .iter()
         .filter(|descriptor| descriptor.kind() == wanted);
     let aliases = aliases.flat_map(|descriptor| descriptor.aliases.iter().copied());
-    Err(Some(finding.help(
-        match nearest(name, names.iter().copied().chain(aliases)) {
+    Err(Some(
+        finding.help(match nearest(name, names.iter().copied().chain(aliases)) {
             Some(near) => format!("write type = \"{near}\""),
+            None if name == "secondary_file" => {
+                "write type = \"file\", and `path` in the place of directory and basename"
+                    .to_owned()
+            }
             None => format!("there are {}", list(names)),
-        },
-    )))
+        }),
+    ))
 }

@@ -1,16 +1,22 @@
 //! A few plugins for the tests of this room: named like real ones, so that messages read as they would.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use schemars::JsonSchema;
 use sdk::{
     Fut, RunError,
-    config::{self, ConfigError, ConfigErrors, Listen, OneOrMany, Pattern, Secret, Size, Template},
-    event::{Edit, FieldPath},
+    config::{
+        self, ConfigError, ConfigErrors, FormatterTable, Listen, OneOrMany, ParserTable, Pattern,
+        Secret, Size, Template,
+    },
+    event::{Batch, Edit, FieldPath, RawEvent, Tag, Time},
     filter::Filter,
+    formatter::{FormatError, Formatter},
     input::{Input, InputCx},
     output::{ChunkView, Outcome, Output},
+    parser::{ParseError, Parser},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
+    stateful::{Outbox, StatefulFilter},
     stop::Stop,
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +34,12 @@ pub(super) static PLUGINS: Registry = &[
     &FILE,
     &NULL,
     &STDOUT,
+    &TAIL,
+    &JSON,
+    &MULTI_FORMAT,
+    &CSV,
+    &REDACT,
+    &CONCAT,
 ];
 
 const BASE: Descriptor = Descriptor {
@@ -80,6 +92,22 @@ impl Filter for Idle {
 impl Output for Idle {
     fn write<'a>(&'a self, _: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(async { Outcome::Delivered })
+    }
+}
+
+impl Parser for Idle {
+    fn parse(&self, _: &[u8], _: &mut Vec<u8>) -> Result<Option<Time>, ParseError> {
+        Err(ParseError::new("made up"))
+    }
+}
+
+impl StatefulFilter for Idle {
+    fn filter(&mut self, _: &Batch, _: Instant, _: &mut Outbox) {}
+}
+
+impl Formatter for Idle {
+    fn format(&self, _: &Tag, _: &RawEvent<'_>, _: &mut Vec<u8>) -> Result<(), FormatError> {
+        Ok(())
     }
 }
 
@@ -279,6 +307,14 @@ struct File {
     path: Template,
     /// How lines look.
     format: Option<Format>,
+    /// Whether it waits for the disk.
+    #[serde(default = "yes")]
+    #[schemars(extend("weakens" = false))]
+    sync: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -309,5 +345,113 @@ static STDOUT: Descriptor = Descriptor {
     name: "stdout",
     schema: schema::<Nothing>,
     build: Build::Output(output::<Nothing>, DefaultBuffer::Memory),
+    ..BASE
+};
+
+static TAIL: Descriptor = Descriptor {
+    name: "tail",
+    schema: schema::<Tail>,
+    build: Build::Input(|params, cx| {
+        let Tail { parse, format, .. } = config::parse(params)?;
+        cx.parser("/parse", &parse)?;
+        if let Some(format) = format {
+            cx.formatter("/format", &format)?;
+        }
+        Ok(Box::new(Idle))
+    }),
+    ..BASE
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Tail {
+    /// How lines are read.
+    parse: ParserTable,
+    /// How lines are written again.
+    format: Option<FormatterTable>,
+    /// Whether files are read from their beginning.
+    #[serde(default)]
+    #[expect(dead_code, reason = "only read from a configuration")]
+    read_from_head: bool,
+}
+
+static JSON: Descriptor = Descriptor {
+    name: "json",
+    schema: schema::<Json>,
+    build: Build::Parser(parser::<Json>),
+    ..BASE
+};
+
+fn parser<T: for<'de> Deserialize<'de>>(
+    params: Value,
+    _: &BuildCx,
+) -> Result<Arc<dyn Parser>, ConfigErrors> {
+    config::parse::<T>(params).map(|_| -> Arc<dyn Parser> { Arc::new(Idle) })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only read from a configuration")]
+struct Json {
+    /// The field with the time.
+    #[serde(default)]
+    time_key: Option<FieldPath>,
+}
+
+static MULTI_FORMAT: Descriptor = Descriptor {
+    name: "multi_format",
+    schema: schema::<MultiFormat>,
+    build: Build::Parser(|params, cx| {
+        let MultiFormat { pattern } = config::parse(params)?;
+        for (index, table) in pattern.iter().enumerate() {
+            cx.parser(&format!("/pattern/{index}"), table)?;
+        }
+        Ok(Arc::new(Idle))
+    }),
+    ..BASE
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MultiFormat {
+    /// The parsers, in order.
+    pattern: Vec<ParserTable>,
+}
+
+static CSV: Descriptor = Descriptor {
+    name: "csv",
+    schema: schema::<Csv>,
+    build: Build::Formatter(|params, _| {
+        config::parse::<Csv>(params).map(|_| -> Arc<dyn Formatter> { Arc::new(Idle) })
+    }),
+    ..BASE
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only read from a configuration")]
+struct Csv {
+    /// The fields, in order.
+    fields: Vec<String>,
+}
+
+static REDACT: Descriptor = Descriptor {
+    name: "redact",
+    schema: schema::<Redact>,
+    build: Build::Filter(filter::<Redact>),
+    ..BASE
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("protects" = true))]
+struct Redact {}
+
+static CONCAT: Descriptor = Descriptor {
+    name: "concat",
+    schema: schema::<Nothing>,
+    build: Build::Stateful(|params, _| {
+        config::parse::<Nothing>(params).map(|_| -> Box<dyn StatefulFilter> { Box::new(Idle) })
+    }),
     ..BASE
 };

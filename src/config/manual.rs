@@ -9,6 +9,7 @@ use super::{
     keys::{CopyKeys, RelabelKeys, RuleKeys, SourceKeys, StoreKeys},
     nearest::nearest,
     schema::{self, Property, Schema},
+    validate::kind_of,
 };
 
 /// Widest column of types on a terminal.
@@ -17,7 +18,7 @@ const MAX_KIND_WIDTH: usize = 24;
 /// What can be said about a plugin or a table of the engine.
 #[derive(Debug)]
 pub struct Manual {
-    /// `input`, `filter`, `output`, or `table` for one of the engine's.
+    /// `input`, `filter`, `output`, `parser`, `formatter`, or `table` for one of the engine's.
     pub kind: &'static str,
     /// The value of `type`, or the name of the table.
     pub name: &'static str,
@@ -68,6 +69,8 @@ impl Manual {
             "input" => "in_",
             "output" => "out_",
             "filter" => "filter_",
+            "parser" => "parser_",
+            "formatter" => "formatter_",
             _ => "",
         };
         let is_it = |name: &str| self.name == name || self.aliases.contains(&name);
@@ -156,9 +159,15 @@ pub fn manuals(registry: Registry) -> Vec<Manual> {
         .map(|plugin| Manual::of_plugin(plugin))
         .collect();
     let order = |kind| {
-        [Kind::Input, Kind::Filter, Kind::Output]
-            .iter()
-            .position(|own| own.as_str() == kind)
+        [
+            Kind::Input,
+            Kind::Filter,
+            Kind::Output,
+            Kind::Parser,
+            Kind::Formatter,
+        ]
+        .iter()
+        .position(|own| own.as_str() == kind)
     };
     plugins.sort_by_key(|manual| (order(manual.kind), manual.name));
     plugins.extend(tables());
@@ -316,6 +325,9 @@ fn kind(schema: Schema<'_>) -> String {
     if let Some(choices) = schema.choices() {
         let choices: Vec<_> = choices.iter().map(ToString::to_string).collect();
         return choices.join(", ");
+    }
+    if let Some(plugin) = kind_of(schema) {
+        return format!("{} table", plugin.as_str());
     }
     let by_format = match schema.text("format") {
         Some("weir-duration") => "duration",

@@ -8,6 +8,7 @@ mod assemble;
 mod buffer;
 mod components;
 mod diagnostic;
+mod diff;
 mod document;
 mod draft;
 mod formats;
@@ -28,6 +29,7 @@ mod syntax;
 mod tag_pattern;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tree;
 mod trial;
 mod validate;
@@ -42,6 +44,7 @@ pub use self::buffer::{
     OverflowAction, RetryConfig,
 };
 pub use self::diagnostic::{Code, Diagnostic, Label, Severity, Span};
+pub use self::diff::{Change, Diff};
 pub use self::document::document_schema;
 pub use self::formats::MemoryMax;
 pub use self::keys::StorePolicy;
@@ -51,9 +54,12 @@ pub use self::model::{
     SourceSpec, StoreSpec, TargetSpec,
 };
 pub use self::report::{Look, Report};
-pub use self::service::{Admin, Log, LogFormat, LogLevel, OnFailure, Ready, SecretSource, Service};
+pub use self::service::{
+    Admin, Compat, Log, LogFormat, LogLevel, OnFailure, Ready, SecretSource, Service, Unprotected,
+};
 pub use self::surroundings::{Process, Surroundings};
 pub use self::tag_pattern::{PatternError, TagPattern, TagSet};
+pub use self::text::{Text, content_hash};
 use self::{
     components::{Reader, unreadable},
     document::Rest,
@@ -77,6 +83,16 @@ pub struct Loaded {
 
 /// Checks a text and makes a configuration of it. Reads what variables name, and nothing else.
 pub fn load(text: &str, registry: Registry, surroundings: &dyn Surroundings) -> Loaded {
+    load_as(text, registry, surroundings, false)
+}
+
+/// The same; with `strict`, what weakens a promise is an error, as with `[service] strict`.
+pub fn load_as(
+    text: &str,
+    registry: Registry,
+    surroundings: &dyn Surroundings,
+    strict: bool,
+) -> Loaded {
     let (tree, mut findings) = syntax::parse(text);
     let Some(mut tree) = tree else {
         return Loaded {
@@ -88,8 +104,8 @@ pub fn load(text: &str, registry: Registry, surroundings: &dyn Surroundings) -> 
     let (service, admin_span) = top_level(&mut tree, &mut findings);
     let data_dir = PathBuf::from(&service.data_dir);
     let draft = Reader::new(registry, data_dir, &mut findings).read(tree);
-    findings.extend(graph::check(&draft, &service, &admin_span));
-    findings.extend(trial::check(&draft, Path::new(&service.data_dir)));
+    findings.extend(graph::check(&draft, &service, &admin_span, strict));
+    findings.extend(trial::check(&draft, registry, Path::new(&service.data_dir)));
     for finding in &mut findings {
         hidden.clean(finding);
     }
@@ -108,7 +124,7 @@ fn top_level(tree: &mut Node, findings: &mut Vec<Diagnostic>) -> (Service, Span)
     let schema = schema::of::<Rest>();
     let layers = Layers::new(vec![Schema::new(&schema)]);
     let components = ["source", "filter", "match", "label"].map(|key| tree.take(key));
-    Validator::new(findings).table(tree, &layers, "the configuration");
+    Validator::new(findings, &[]).table(tree, &layers, "the configuration");
     let service = tree.take("service").map(|entry| entry.node);
     let service = service.unwrap_or_default();
     let admin_span = if service.get("admin").is_some() {

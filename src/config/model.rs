@@ -34,7 +34,7 @@ pub struct PluginSpec {
 }
 
 /// A `[[source]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceSpec {
     /// The input.
     pub plugin: PluginSpec,
@@ -62,6 +62,8 @@ pub struct FilterSpec {
     pub tags: TagSet,
     /// The filter.
     pub plugin: PluginSpec,
+    /// What happens when it fails, if it has memory; `None`: what `[service]` says.
+    pub failure: Option<OnFailure>,
 }
 
 /// A `[[match]]`.
@@ -96,7 +98,7 @@ pub struct StoreSpec {
 }
 
 /// An output and what surrounds it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OutputSpec {
     /// The output.
     pub plugin: PluginSpec,
@@ -104,6 +106,8 @@ pub struct OutputSpec {
     pub buffer: BufferConfig,
     /// Where refused records go.
     pub dead_letter: DeadLetterConfig,
+    /// The output that gets what this one could not deliver.
+    pub secondary: Option<PluginSpec>,
     /// What happens when its background work fails; `None`: what `[service]` says.
     pub failure: Option<OnFailure>,
 }
@@ -121,7 +125,91 @@ pub struct Counts {
     pub outputs: usize,
 }
 
+impl PartialEq for PluginSpec {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same_type = self.descriptor.name == other.descriptor.name;
+        self.id == other.id && is_same_type && self.params == other.params
+    }
+}
+
+impl FilterSpec {
+    /// Whether both do the same, whichever tags they are for.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.plugin == other.plugin && self.failure == other.failure
+    }
+}
+
 impl Config {
+    /// Every filter, label by label, in file order.
+    pub fn filters(&self) -> Vec<&FilterSpec> {
+        self.labels
+            .iter()
+            .flat_map(|label| &label.filters)
+            .collect()
+    }
+
+    /// The plugin of every output, those of stores included, in file order.
+    pub fn outputs(&self) -> Vec<&PluginSpec> {
+        let specs = self.output_specs().into_iter();
+        specs.map(|output| &output.plugin).collect()
+    }
+
+    /// Every output, those of stores included, in file order.
+    pub fn output_specs(&self) -> Vec<&OutputSpec> {
+        fn add<'a>(target: &'a TargetSpec, all: &mut Vec<&'a OutputSpec>) {
+            match target {
+                TargetSpec::Relabel(_) => {}
+                TargetSpec::Output(output) => all.push(output),
+                TargetSpec::Copy(stores) => {
+                    for store in stores {
+                        add(&store.target, all);
+                    }
+                }
+            }
+        }
+        let mut all = Vec::new();
+        for rule in self.labels.iter().flat_map(|label| &label.matches) {
+            add(&rule.target, &mut all);
+        }
+        all
+    }
+
+    /// The ids of outputs that nobody waits for when they are full: stores with `on_full = "ignore"`.
+    pub fn forgiven_outputs(&self) -> Vec<Arc<str>> {
+        fn add(target: &TargetSpec, is_forgiven: bool, all: &mut Vec<Arc<str>>) {
+            match target {
+                TargetSpec::Output(output) if is_forgiven => {
+                    all.push(Arc::clone(&output.plugin.id));
+                }
+                TargetSpec::Copy(stores) => {
+                    for store in stores {
+                        let is_forgiven = is_forgiven || store.on_full == StorePolicy::Ignore;
+                        add(&store.target, is_forgiven, all);
+                    }
+                }
+                TargetSpec::Output(_) | TargetSpec::Relabel(_) => {}
+            }
+        }
+        let mut all = Vec::new();
+        for rule in self.labels.iter().flat_map(|label| &label.matches) {
+            add(&rule.target, false, &mut all);
+        }
+        all
+    }
+
+    /// Whether there is a component with this id.
+    pub fn has_component(&self, id: &str) -> bool {
+        let sources = self.sources.iter().map(|source| &source.plugin);
+        let filters = self.filters().into_iter().map(|filter| &filter.plugin);
+        let outputs = self.output_specs().into_iter();
+        let secondaries = outputs.filter_map(|output| output.secondary.as_ref());
+        let mut all = sources
+            .chain(filters)
+            .chain(self.outputs())
+            .chain(secondaries);
+        all.any(|plugin| &*plugin.id == id)
+    }
+
     /// Counts the parts.
     pub fn counts(&self) -> Counts {
         fn outputs(target: &TargetSpec) -> usize {

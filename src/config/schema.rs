@@ -191,6 +191,11 @@ impl<'a> Property<'a> {
         self.declared.get("exclusive") == Some(&Value::Bool(true))
     }
 
+    /// The value that weakens a promise, from `#[schemars(extend("weakens" = VALUE))]`.
+    pub(super) fn weakens(self) -> Option<&'a Value> {
+        self.declared.get("weakens")
+    }
+
     /// Other names of it, from `#[schemars(extend("aliases" = [...]))]`.
     pub(super) fn aliases(self) -> impl Iterator<Item = &'a str> {
         let list = self.declared.get("aliases").and_then(Value::as_array);

@@ -1,7 +1,7 @@
 //! `[service]`: what concerns the process as a whole.
 
 use schemars::JsonSchema;
-use sdk::config::{Interval, Listen, Size};
+use sdk::config::{Interval, Listen, Secret, Size};
 use serde::{Deserialize, Serialize};
 
 use super::{MemoryMax, memory};
@@ -28,10 +28,32 @@ pub struct Service {
     /// Memory for what is in flight: a share of what the container may use, or a size. When it is used up, sources
     /// stop reading.
     pub memory_max: MemoryMax,
-    /// Probes and metrics.
+    /// What this process is in the cluster, such as `agent` or `aggregator`: a label of `weir_config_info`, for alert
+    /// rules that treat them differently.
+    pub role: String,
+    /// Whether `weir check` warns of outputs that records reach without passing a filter that protects what is
+    /// personal, such as `redact`: `warn` or `allow`. Without it, it warns where there is such a filter at all.
+    pub unprotected: Option<Unprotected>,
+    /// Whether to refuse a configuration that weakens one of the first five promises, such as a buffer in memory;
+    /// `--strict` does the same.
+    pub strict: bool,
+    /// Whether to read the configuration again whenever its file changes, or a file that it names in `${file:PATH}` or
+    /// as a secret. `weir run --watch` does the same. Without it, SIGHUP and the admin port ask for it.
+    pub watch: bool,
+    /// Probes, metrics, and reading the configuration again.
     pub admin: Admin,
     /// Our own log.
     pub log: Log,
+}
+
+/// What is said about outputs that nothing protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unprotected {
+    /// Nothing.
+    Allow,
+    /// A warning for each.
+    Warn,
 }
 
 impl Default for Service {
@@ -43,6 +65,10 @@ impl Default for Service {
             shutdown_timeout: Interval::secs(20),
             workers: None,
             memory_max: MemoryMax::Percent(80),
+            role: String::new(),
+            unprotected: None,
+            strict: false,
+            watch: false,
             admin: Admin::default(),
             log: Log::default(),
         }
@@ -72,20 +98,38 @@ pub enum OnFailure {
     Stop,
 }
 
-/// Probes and metrics.
+/// Probes, metrics, and reading the configuration again.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// The address of `/livez`, `/readyz`, `/startupz` and `/metrics`.
     pub listen: Listen,
+    /// Also give the metrics under the names of another router, so that its dashboards and alerts go on working:
+    /// `fluentd` for the `fluentd_*` series of fluent-plugin-prometheus.
+    pub compat: Vec<Compat>,
+    /// What a request must show to change something, such as `POST /api/config/reload`: the header
+    /// `Authorization: Bearer` and this token. Without it, such requests are refused.
+    #[serde(skip_serializing)]
+    #[schemars(length(min = 1))]
+    pub token: Option<Secret>,
     /// When `/readyz` is 200.
     pub ready: Ready,
+}
+
+/// Whose names metrics have besides our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The names of fluent-plugin-prometheus.
+    Fluentd,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: Listen(([0, 0, 0, 0], 24_231).into()),
+            compat: Vec::new(),
+            token: None,
             ready: Ready::default(),
         }
     }
@@ -108,7 +152,7 @@ impl Default for Ready {
 }
 
 /// Our own log.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// How lines look: `auto` is text on a terminal and JSON elsewhere.

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Largest file that `${file:PATH}` reads, in bytes.
@@ -22,9 +23,11 @@ pub trait Surroundings {
 }
 
 /// Those of this process. Relative paths count from the folder of the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Process {
     folder: PathBuf,
+    /// Every file that was read, or tried.
+    files: Mutex<Vec<PathBuf>>,
 }
 
 impl Process {
@@ -32,7 +35,14 @@ impl Process {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            files: Mutex::default(),
         }
+    }
+
+    /// Every file that was read, or tried.
+    pub fn into_files(self) -> Vec<PathBuf> {
+        let files = self.files.into_inner();
+        files.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,7 +53,11 @@ impl Surroundings for Process {
 
     fn read(&self, path: &Path) -> io::Result<String> {
         let mut text = String::new();
-        let file = File::open(self.folder.join(path))?;
+        let path = self.folder.join(path);
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push(path.clone());
+        drop(files);
+        let file = File::open(path)?;
         file.take(FILE_LIMIT_BYTES + 1).read_to_string(&mut text)?;
         if text.len() as u64 > FILE_LIMIT_BYTES {
             return Err(io::Error::other("it is larger than 64 KiB"));

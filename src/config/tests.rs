@@ -19,7 +19,7 @@ impl Surroundings for Nothing {
 }
 
 #[track_caller]
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     let loaded = load(text, PLUGINS, &Nothing);
     let report = Report::new("good.toml", text, &loaded.findings).for_people(Look::Plain);
     loaded.config.unwrap_or_else(|| panic!("{report}"))
@@ -55,6 +55,49 @@ fn broken_configurations_are_explained() {
         count += 1;
     }
     assert!(count >= 30, "{count} configurations");
+}
+
+/// Configurations that run, and that are refused where somebody asks for the whole of the promises.
+#[test]
+fn what_weakens_a_promise_is_explained_where_it_is_asked_for() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/strict");
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path("../../tests/config/strict");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|suffix| suffix != "toml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let without = text.replace("strict = true", "");
+        let loaded = load(&without, PLUGINS, &Nothing);
+        assert!(loaded.config.is_some(), "{path:?}: {:?}", loaded.findings);
+        let asked_for = text == without;
+        let loaded = load_as(&text, PLUGINS, &Nothing, asked_for);
+        assert!(loaded.config.is_none(), "{path:?} weakens nothing");
+        for finding in &loaded.findings {
+            assert_eq!(finding.code, Code::WeakPromise, "{finding:?}");
+            assert!(finding.help.is_some(), "{finding:?}");
+        }
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let report = Report::new(name, &text, &loaded.findings).for_people(Look::Plain);
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        settings.bind(|| insta::assert_snapshot!(stem, report));
+        count += 1;
+    }
+    assert!(count >= 3, "{count} configurations");
+}
+
+/// The defaults of every output that keeps what it gets, and one that waits for its destination.
+#[test]
+fn defaults_weaken_nothing() {
+    let text = "[[source]]\ntype = \"forward\"\n[[match]]\ntag = \"a.**\"\ntype = \"elasticsearch\"\nid = \"es\"\n\
+        hosts = [\"http://es:9200\"]\n[[match]]\ntag = \"**\"\ntype = \"null\"\n[match.buffer]\ntype = \"none\"\n";
+    let loaded = load_as(text, PLUGINS, &Nothing, true);
+    assert!(loaded.config.is_some(), "{:?}", loaded.findings);
 }
 
 const FULL: &str = r#"
@@ -111,7 +154,7 @@ on_error = "ignore"
 [label.IN.match.store.buffer]
 chunk_limit_size = "1m"
 retry_max_times = 5
-[label.IN.match.store.secondary]
+[label.IN.match.store.dead_letter]
 max_bytes = "1GiB"
 on_full = "drop"
 [[label.IN.match.store]]
@@ -232,6 +275,73 @@ fn what_probably_means_something_else_is_a_warning() {
     );
 }
 
+/// The ids of the outputs that `text` warns of.
+#[track_caller]
+fn unprotected(text: &str, expected: &[&str]) {
+    let loaded = load(text, PLUGINS, &Nothing);
+    let report = Report::new("x", text, &loaded.findings).for_people(Look::Plain);
+    assert!(loaded.config.is_some(), "{report}");
+    let found: Vec<_> = loaded
+        .findings
+        .iter()
+        .map(|finding| {
+            assert_eq!(finding.code, Code::Unprotected, "{report}");
+            let behind = text.get(finding.span().start..).unwrap();
+            behind.split('"').nth(1).unwrap()
+        })
+        .collect();
+    assert_eq!(found, expected, "{report}");
+}
+
+const REDACTED: &str = "[[filter]]\ntype = \"redact\"\ntag = \"app.**\"\n";
+
+fn sent(id: &str, table: &str, tag: &str) -> String {
+    format!("[[{table}]]\nid = \"{id}\"\ntype = \"elasticsearch\"\nhosts = [\"x\"]\n{tag}\n")
+}
+
+#[test]
+fn an_output_behind_no_filter_that_protects_is_a_warning() {
+    let source = "[[source]]\ntype = \"forward\"\n";
+    let app = sent("app", "match", "tag = \"app.*\"");
+    let rest = sent("rest", "match", "tag = \"**\"");
+    unprotected(&format!("{source}{REDACTED}{app}{rest}"), &["rest"]);
+    let excepted = REDACTED.replace("app.**\"", "app.**\"\nexcept = \"app.x\"");
+    unprotected(&format!("{source}{excepted}{app}"), &["app"]);
+    // Nobody has anything to protect, or says so.
+    unprotected(&format!("{source}{rest}"), &[]);
+    let said = |word: &str| format!("[service]\nunprotected = \"{word}\"\n{source}{rest}");
+    unprotected(&said("warn"), &["rest"]);
+    let allowed = format!("[service]\nunprotected = \"allow\"\n{source}{REDACTED}{rest}");
+    unprotected(&allowed, &[]);
+    // These stay on this machine.
+    let here = "[[match]]\ntype = \"copy\"\ntag = \"**\"\n[[match.store]]\ntype = \"stdout\"\n\
+        [[match.store]]\nid = \"file\"\ntype = \"file\"\npath = \"x\"\n";
+    unprotected(&format!("{source}{REDACTED}{here}"), &[]);
+}
+
+#[test]
+fn protection_follows_labels_copies_and_the_tags_of_sources() {
+    let plain = "[[source]]\ntype = \"sample\"\ntag = \"app.web\"\n";
+    let rest = sent("rest", "match", "tag = \"**\"");
+    // The only tag there is passes the filter.
+    unprotected(&format!("{plain}{REDACTED}{rest}"), &[]);
+    let other = plain.replace("app.web", "sys");
+    unprotected(&format!("{other}{REDACTED}{rest}"), &["rest"]);
+    let copy = format!(
+        "{plain}[[match]]\ntype = \"copy\"\ntag = \"app.**\"\n{}\
+        [[match.store]]\ntype = \"relabel\"\nlabel = \"SAFE\"\n\
+        [[label.SAFE.filter]]\ntype = \"redact\"\ntag = \"**\"\n{}",
+        sent("early", "match.store", ""),
+        sent("late", "label.SAFE.match", "tag = \"**\"")
+    );
+    unprotected(&copy, &["early"]);
+    let error = format!(
+        "{plain}{REDACTED}[[match]]\ntype = \"null\"\ntag = \"**\"\n{}",
+        sent("errors", "label.ERROR.match", "tag = \"**\"")
+    );
+    unprotected(&error, &["errors"]);
+}
+
 #[test]
 fn what_variables_hold_is_not_shown() {
     struct Secrets;
@@ -349,7 +459,7 @@ fn the_schema_for_editors_knows_every_plugin_and_refers_to_nothing_missing() {
             .map(|name| name.as_str().unwrap().to_owned())
             .collect()
     };
-    assert_eq!(types("source"), ["forward", "sample", "dummy"]);
+    assert_eq!(types("source"), ["forward", "sample", "dummy", "tail"]);
     let outputs = [
         "elasticsearch",
         "opensearch",
@@ -369,6 +479,75 @@ fn the_schema_for_editors_knows_every_plugin_and_refers_to_nothing_missing() {
     for key in ["tag", "buffer", "secondary", "index", "index_name", "id"] {
         assert!(elasticsearch["properties"][key].is_object(), "{key}");
     }
+}
+
+#[test]
+fn a_secondary_is_an_output_in_an_output() {
+    let text = r#"
+[[source]]
+type = "forward"
+[[match]]
+id = "es"
+tag = "**"
+type = "elasticsearch"
+hosts = ["http://es:9200"]
+[match.buffer]
+retry_timeout = "1h"
+retry_secondary_threshold = 0.25
+[match.secondary]
+type = "file"
+path = "second/%Y.log"
+"#;
+    let config = good(text);
+    let outputs = config.output_specs();
+    let secondary = outputs[0].secondary.as_ref().unwrap();
+    assert_eq!(
+        (&*secondary.id, secondary.descriptor.name),
+        ("es.secondary", "file")
+    );
+    assert_eq!(secondary.params["path"], "second/%Y.log");
+    let threshold = outputs[0].buffer.retry.secondary_threshold;
+    assert!((threshold - 0.25).abs() < f64::EPSILON);
+    assert!(config.has_component("es.secondary"));
+    let named = good(&text.replace("type = \"file\"", "id = \"spare\"\ntype = \"file\""));
+    assert!(named.has_component("spare"));
+    let schema = document_schema(PLUGINS);
+    let reference = &schema["definitions"]["match"]["oneOf"][0]["properties"]["secondary"];
+    assert_eq!(reference["allOf"][0]["$ref"], "#/definitions/secondary");
+    let file = &schema["definitions"]["secondary"]["oneOf"][1]["properties"];
+    assert!(file["path"].is_object() && file["buffer"].is_null());
+}
+
+#[test]
+fn the_schema_for_editors_leads_into_inner_tables_and_to_what_has_memory() {
+    let schema = document_schema(PLUGINS);
+    let definitions = &schema["definitions"];
+    let types =
+        |name: &str, at: usize| &definitions[name]["oneOf"][at]["properties"]["type"]["enum"];
+    assert_eq!(types("parser", 0), &serde_json::json!(["json"]));
+    assert_eq!(types("parser", 1), &serde_json::json!(["multi_format"]));
+    assert_eq!(types("formatter", 0), &serde_json::json!(["csv"]));
+    let tail = &definitions["source"]["oneOf"][2]["properties"];
+    let parser = serde_json::json!([{ "$ref": "#/definitions/parser" }]);
+    assert_eq!(tail["parse"]["allOf"], parser);
+    assert!(!schema.to_string().contains("\"plugin\""));
+    let has_failure =
+        |at: usize| definitions["filter"]["oneOf"][at]["properties"]["failure"].is_object();
+    assert_eq!([0, 1, 2, 3].map(has_failure), [false, false, false, true]);
+}
+
+#[test]
+fn only_a_filter_with_memory_can_say_what_happens_when_it_fails() {
+    let text = |kind: &str| {
+        format!(
+            "[[source]]\ntype = \"forward\"\n[[filter]]\ntag = \"**\"\ntype = \"{kind}\"\nfailure = \"stop\"\n[[match]]\ntag = \"**\"\ntype = \"null\"\n"
+        )
+    };
+    let config = good(&text("concat"));
+    assert_eq!(config.labels[0].filters[0].failure, Some(OnFailure::Stop));
+    let loaded = load(&text("redact"), PLUGINS, &Nothing);
+    let codes: Vec<_> = loaded.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::UnknownKey]);
 }
 
 fn manual(name: &str) -> Manual {
@@ -392,6 +571,35 @@ fn a_manual_is_a_table_of_the_parameters() {
         manual("null").markdown(),
         "It has no parameters of its own.\n"
     );
+}
+
+#[test]
+fn a_manual_names_the_kind_of_inner_tables() {
+    let expected = "\
+| parameter | type | default | meaning |
+| --- | --- | --- | --- |
+| `parse` | parser table | required | How lines are read. |
+| `format` | formatter table |  | How lines are written again. |
+| `read_from_head` | boolean | `false` | Whether files are read from their beginning. |
+";
+    assert_eq!(manual("in_tail").markdown(), expected);
+    let pattern = "| `pattern` | list of parser table | required | The parsers, in order. |\n";
+    assert!(manual("parser_multi_format").markdown().ends_with(pattern));
+    assert_eq!(manual("formatter_csv").kind, "formatter");
+}
+
+#[test]
+fn tables_inside_reach_their_plugins() {
+    let config = good(
+        "[[source]]\ntype = \"tail\"\nformat = { type = \"csv\", fields = [] }\n[source.parse]\n\
+        type = \"multi_format\"\n[[source.parse.pattern]]\ntype = \"json\"\ntime_key = \"at\"\n\
+        [[match]]\ntag = \"**\"\ntype = \"null\"\n",
+    );
+    let expected = serde_json::json!({
+        "format": { "type": "csv", "fields": [] },
+        "parse": { "type": "multi_format", "pattern": [{ "type": "json", "time_key": "at" }] },
+    });
+    assert_eq!(config.sources[0].plugin.params, expected);
 }
 
 #[test]

@@ -8,18 +8,21 @@ use sdk::{
 };
 
 use super::{
+    Registry,
     diagnostic::{Code, Diagnostic},
     draft::{Draft, Head},
 };
 
 /// Builds what can be built.
-pub(super) fn check(draft: &Draft, data_dir: &Path) -> Vec<Diagnostic> {
+pub(super) fn check(draft: &Draft, registry: Registry, data_dir: &Path) -> Vec<Diagnostic> {
     let heads = draft.heads();
     let sound = heads.into_iter().filter(|head| head.is_sound);
-    sound.flat_map(|head| complaints(head, data_dir)).collect()
+    sound
+        .flat_map(|head| complaints(head, registry, data_dir))
+        .collect()
 }
 
-fn complaints(head: &Head, data_dir: &Path) -> Vec<Diagnostic> {
+fn complaints(head: &Head, registry: Registry, data_dir: &Path) -> Vec<Diagnostic> {
     let Some(plugin) = head.plugin else {
         return Vec::new();
     };
@@ -29,12 +32,16 @@ fn complaints(head: &Head, data_dir: &Path) -> Vec<Diagnostic> {
             .id_span
             .is_some()
             .then(|| state_dir(data_dir, &head.id)),
+        plugins: registry,
         ..BuildCx::detached(&head.id)
     };
     let params = head.params.clone();
     let built: Result<(), ConfigErrors> = match plugin.build {
         Build::Input(build) => build(params, &cx).map(drop),
         Build::Filter(build) => build(params, &cx).map(drop),
+        Build::Stateful(build) => build(params, &cx).map(drop),
+        Build::Parser(build) => build(params, &cx).map(drop),
+        Build::Formatter(build) => build(params, &cx).map(drop),
         Build::Output(build, _) => build(params, &cx).map(drop),
     };
     let kind = plugin.kind().as_str();

@@ -1,234 +1,248 @@
-//! One chunk from the first try to the last record settled.
+//! One chunk in the hands of a worker: tried until every record is settled, or until it makes way for others.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sdk::{
-    event::Time,
-    output::{Bitmap, ChunkView, Failure, Outcome},
+    output::{Failure, FailureKind},
     stop::Stop,
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
-    OutputNode,
-    fence::Fence,
-    retry::RetryState,
-    verdict::{Judgement, judge},
+    Means, OutputNode,
+    attempt::attempt,
+    breaker::{Breaker, Pass},
+    settle::{report, settle},
+    verdict::{Blame, Judgement, judge},
 };
-use crate::{
-    buffer::{Chunk, DeadLetterError, DeadRecord},
-    telemetry::ledger::DropReason,
-};
+use crate::buffer::Chunk;
 
-/// Tries `chunk` until every record is delivered, dead-lettered or dropped for a reason. When `give_up`
-/// is given while it waits, the chunk goes back into the buffer.
+/// A chunk in hand.
+struct Delivery<'a> {
+    node: &'a OutputNode,
+    chunk: Chunk,
+    /// Tells of other means.
+    changes: watch::Receiver<Arc<Means>>,
+    /// Failures since it was taken in hand.
+    failures: u32,
+}
+
+/// Where a chunk goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// To the destination.
+    Primary,
+    /// To the secondary.
+    Secondary,
+    /// To the dead letter.
+    GiveUp,
+}
+
+/// What a worker does with its chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Tries it again.
+    Again,
+    /// Forgets it: every record is settled.
+    Done,
+    /// Puts it aside until then, and takes another.
+    Aside(Instant),
+    /// Gives it back, because the worker ends.
+    Back,
+}
+
+/// Tries `chunk` until every record is delivered, dead-lettered or dropped for a reason, or until it is better to try
+/// another one first. When `give_up` is given meanwhile, the chunk goes back into the buffer.
 pub(super) async fn deliver(node: &OutputNode, chunk: Chunk, give_up: &Stop) {
-    let mut live = Bitmap::full(chunk.record_count());
-    let mut state = RetryState::default();
-    loop {
-        let outcome = attempt(node, &chunk, &live, &state).await;
-        let before = live.alive();
-        let judgement = judge(outcome, &live, &mut state, &node.retry);
-        report(node, &judgement);
-        let after = judgement.after;
-        live = settle(node, &chunk, judgement, &state).await;
-        if live.alive() == 0 {
-            node.metrics.consecutive_failures.set(0);
+    let mut delivery = Delivery {
+        node,
+        chunk,
+        changes: node.means.subscribe(),
+        failures: 0,
+    };
+    let then = loop {
+        let then = delivery.step(give_up).await;
+        if then != Then::Again {
+            break then;
+        }
+    };
+    let chunk = delivery.chunk;
+    match then {
+        Then::Done => {
             node.metrics.sent_batches.inc();
-            chunk.finish();
-            return;
+            // Only then does this worker take the next chunk: so a `kill -9` repeats this one at most.
+            chunk.finish_off_thread().await;
         }
-        if live.alive() < before {
-            state.progressed();
-        }
-        let wait = state.failed(&node.retry, after);
-        if !pause(node, wait, &state, give_up).await {
-            return;
-        }
+        Then::Aside(until) => chunk.set_aside(until),
+        Then::Again | Then::Back => drop(chunk),
     }
 }
 
-async fn attempt(
-    node: &OutputNode,
-    chunk: &Chunk,
-    live: &Bitmap,
-    state: &RetryState,
-) -> Result<Outcome, String> {
-    let all = live.alive() == live.len();
-    let view = ChunkView {
-        buffer: node.buffer.id(),
-        frames: chunk.frames(),
-        live: (!all).then_some(live),
-        attempt: state.attempts,
-    };
-    let start = Instant::now();
-    node.metrics.inflight.inc();
-    let outcome = Fence(node.plugin.write(view)).await;
-    node.metrics.inflight.dec();
-    node.metrics
-        .duration_seconds
-        .observe(start.elapsed().as_secs_f64());
-    if outcome.is_err() {
-        node.metrics.panics.inc();
-    }
-    outcome
-}
-
-/// Books what is settled and returns what is still alive.
-async fn settle(
-    node: &OutputNode,
-    chunk: &Chunk,
-    judgement: Judgement,
-    state: &RetryState,
-) -> Bitmap {
-    let Judgement {
-        delivered,
-        rejected,
-        mut retry,
-        ..
-    } = judgement;
-    if delivered > 0 {
-        node.account.delivered(u64::from(delivered));
-        chunk.settle(u64::from(delivered));
-        book_delivery(node, chunk, delivered);
-    }
-    if !rejected.is_empty() {
-        for index in bury(node, chunk, rejected, state).await {
-            retry.set(index, true);
-        }
-    }
-    retry
-}
-
-fn book_delivery(node: &OutputNode, chunk: &Chunk, delivered: u32) {
-    let total: u64 = chunk
-        .frames()
-        .iter()
-        .map(|frame| frame.events.len() as u64)
-        .sum();
-    let share = total * u64::from(delivered) / u64::from(chunk.record_count()).max(1);
-    node.metrics.sent_bytes.inc_by(share);
-    if let Some(Ok(first)) = chunk
-        .frames()
-        .first()
-        .and_then(|frame| frame.entries().next())
-    {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a difference of times; a float holds it well enough"
-        )]
-        let secs = (Time::now().secs - first.time.secs) as f64;
-        node.metrics.latency_seconds.observe(secs.max(0.0));
-    }
-}
-
-/// Writes refused records to the dead letter. Returns those that must stay because it cannot take them now.
-async fn bury(
-    node: &OutputNode,
-    chunk: &Chunk,
-    rejected: Vec<(u32, Failure)>,
-    state: &RetryState,
-) -> Vec<u32> {
-    let records = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
-    let Some(dead_letter) = node.dead_letter.clone() else {
-        drop_rejected(node, chunk, DropReason::DeadLetterOff, records);
-        return Vec::new();
-    };
-    let indexes: Vec<u32> = rejected.iter().map(|(index, _)| *index).collect();
-    let dead = dead_records(node, chunk, &rejected, state);
-    let written = tokio::task::spawn_blocking(move || dead_letter.append(&dead)).await;
-    match written {
-        Ok(Ok(())) => {
-            node.account.dead_lettered(records);
-            chunk.settle(records);
-            Vec::new()
-        }
-        Ok(Err(DeadLetterError::Full { .. })) if node.drop_when_dead_letter_full => {
-            drop_rejected(node, chunk, DropReason::DeadLetterFull, records);
-            Vec::new()
-        }
-        Ok(Err(error)) => {
-            tracing::error!(output = %node.id, records, %error, "refused records stay in the buffer");
-            indexes
-        }
-        Err(panic) => {
-            tracing::error!(output = %node.id, records, %panic, "the dead letter panicked; refused records stay");
-            indexes
-        }
-    }
-}
-
-fn drop_rejected(node: &OutputNode, chunk: &Chunk, reason: DropReason, records: u64) {
-    tracing::warn!(output = %node.id, records, reason = reason.as_str(), "dropped refused records");
-    node.account.dropped(reason, records, 0);
-    chunk.settle(records);
-}
-
-/// Copies the refused records out of the chunk. `rejected` may be in any order.
-fn dead_records(
-    node: &OutputNode,
-    chunk: &Chunk,
-    rejected: &[(u32, Failure)],
-    state: &RetryState,
-) -> Vec<DeadRecord> {
-    let mut sorted: Vec<_> = rejected.iter().collect();
-    sorted.sort_by_key(|(index, _)| *index);
-    let mut wanted = sorted.into_iter().peekable();
-    let mut dead = Vec::new();
-    let mut first = 0;
-    for frame in chunk.frames() {
-        let end = first + frame.count;
-        if wanted.peek().is_some_and(|(index, _)| *index < end) {
-            for (place, event) in (0..).zip(frame.entries().map_while(Result::ok)) {
-                let Some((_, failure)) = wanted.next_if(|(index, _)| *index == first + place)
-                else {
-                    continue;
+impl Delivery<'_> {
+    async fn step(&mut self, give_up: &Stop) -> Then {
+        let means = Arc::clone(&self.changes.borrow_and_update());
+        self.note_outage(&means);
+        match means.course(&self.chunk.tries) {
+            Course::GiveUp => self.give_up_on_it(&means).await,
+            Course::Primary => {
+                let turn = turn(means.retry.time_left(&self.chunk.tries));
+                let pass = tokio::select! {
+                    biased;
+                    () = give_up.stopped() => return Then::Back,
+                    Ok(()) = self.changes.changed() => {
+                        // The next try goes another way, so that failures of this one say nothing of it.
+                        self.chunk.tries.consecutive = 0;
+                        return Then::Again;
+                    }
+                    pass = means.breaker.pass() => pass,
+                    () = turn => return Then::Again,
                 };
-                dead.push(DeadRecord {
-                    tag: frame.tag.clone(),
-                    entry: event.entry.to_vec().into(),
-                    buffer: node.buffer.id(),
-                    sequence: frame.sequence,
-                    index: place,
-                    kind: failure.kind.as_str().into(),
-                    message: failure.message.clone(),
-                    attempts: state.attempts,
-                    time: Time::now(),
-                });
+                self.attempt(&means, &means.breaker, pass, Course::Primary)
+                    .await
+            }
+            Course::Secondary => {
+                let Some(secondary) = &means.secondary else {
+                    return self.give_up_on_it(&means).await;
+                };
+                // A worker that waited for the secondary would keep others from the primary.
+                match secondary.breaker.try_pass() {
+                    Ok(pass) => {
+                        self.chunk.tries.secondary += 1;
+                        self.node.metrics.secondary_writes.inc();
+                        self.attempt(&means, &secondary.breaker, pass, Course::Secondary)
+                            .await
+                    }
+                    Err(until) => Then::Aside(until),
+                }
             }
         }
-        first = end;
     }
-    dead
-}
 
-fn report(node: &OutputNode, judgement: &Judgement) {
-    let rejected = judgement.rejected.len();
-    for (failure, records) in &judgement.failures {
-        node.metrics.failed(failure.kind);
-        tracing::warn!(
-            output = %node.id,
-            kind = failure.kind.as_str(),
-            records,
-            rejected,
-            retried = judgement.retry.alive(),
-            "not delivered: {}",
-            failure.message
+    /// A chunk that waits while nothing gets through is failing, whether it was tried or not.
+    fn note_outage(&mut self, means: &Means) {
+        if means.retry.timeout.is_some()
+            && let Some((down, last)) = means.breaker.outage()
+        {
+            let age = self.chunk.age();
+            let tries = &mut self.chunk.tries;
+            tries.fails_for(down.min(age));
+            tries.last = tries.last.take().or(last);
+        }
+    }
+
+    /// Tries once.
+    async fn attempt(
+        &mut self,
+        means: &Means,
+        breaker: &Breaker,
+        pass: Pass<'_>,
+        course: Course,
+    ) -> Then {
+        let plugin = match &means.secondary {
+            Some(secondary) if course == Course::Secondary => &secondary.plugin,
+            _ => &means.plugin,
+        };
+        let outcome = attempt(self.node, &**plugin, &self.chunk, self.changes.clone()).await;
+        let live = self.chunk.live().clone();
+        let judgement = judge(outcome, &live, &mut self.chunk.tries);
+        report(self.node, &judgement);
+        let (after, blame) = (judgement.after, judgement.blame);
+        let last = judgement
+            .failures
+            .last()
+            .map(|(failure, _)| failure.clone());
+        if (judgement.delivered > 0 || !judgement.rejected.is_empty()) && breaker.arrived() {
+            self.node.buffer.release_aside();
+        }
+        if judgement.is_refusal && course == Course::Primary && means.secondary.is_some() {
+            let tries = &mut self.chunk.tries;
+            tries.is_refused = true;
+            tries.last = last.map(|failure| failure.to_string().into());
+            return Then::Again;
+        }
+        if judgement.delivered > 0 {
+            self.chunk.tries.consecutive = 0;
+        }
+        settle(self.node, means, &mut self.chunk, judgement, course).await;
+        if self.chunk.live().alive() == 0 {
+            return Then::Done;
+        }
+        let failure =
+            last.unwrap_or_else(|| Failure::new(FailureKind::Io, "the dead letter is full"));
+        let keeps_its_place = self.failed(blame, after, &failure, breaker, &pass);
+        self.chunk.note_tries().await;
+        if keeps_its_place && course == Course::Primary {
+            return Then::Again;
+        }
+        self.aside(means, after)
+    }
+
+    /// Something is left to be tried again. `true`: no other chunk would fare better.
+    fn failed(
+        &mut self,
+        blame: Blame,
+        after: Option<Duration>,
+        failure: &Failure,
+        breaker: &Breaker,
+        pass: &Pass<'_>,
+    ) -> bool {
+        let tries = &mut self.chunk.tries;
+        tries.consecutive = tries.consecutive.saturating_add(1);
+        tries.fails_for(Duration::ZERO);
+        tries.last = Some(failure.to_string().into());
+        self.failures += 1;
+        match blame {
+            Blame::Absence | Blame::Destination => {
+                let arrivals = breaker.arrivals();
+                let others = tries.others.replace(arrivals);
+                // What others get through, this one should, too: then it is the chunk.
+                let others_fare_better = others.is_some_and(|before| before < arrivals);
+                if others_fare_better && blame == Blame::Absence {
+                    tries.attempts = tries.attempts.saturating_add(1);
+                }
+                breaker.failed(pass, after, failure);
+                let is_suspect = blame == Blame::Destination && self.failures > 1;
+                return !others_fare_better && !is_suspect;
+            }
+            Blame::Congestion => breaker.congested(after),
+            Blame::Chunk => breaker.refused(self.chunk.first_sequence()),
+            Blame::Nobody => {}
+        }
+        false
+    }
+
+    fn aside(&self, means: &Means, after: Option<Duration>) -> Then {
+        let (tries, retry) = (&self.chunk.tries, &means.retry);
+        let pause = retry.pause(tries.consecutive, after);
+        let turn = retry.time_left(tries).unwrap_or(pause);
+        Then::Aside(Instant::now() + pause.min(turn))
+    }
+
+    /// The limits are reached.
+    async fn give_up_on_it(&mut self, means: &Means) -> Then {
+        let tries = &mut self.chunk.tries;
+        let last = tries.last.as_deref().unwrap_or("not known any more");
+        let message = format!(
+            "gave up after {} tries in {} s; last {last}",
+            tries.attempts,
+            tries.failing_for().as_secs()
         );
+        tries.consecutive = tries.consecutive.saturating_add(1);
+        let failure = Failure::new(FailureKind::RetryExhausted, message);
+        let judgement = Judgement::reject_all(self.chunk.live(), &failure);
+        report(self.node, &judgement);
+        settle(self.node, means, &mut self.chunk, judgement, Course::GiveUp).await;
+        match self.chunk.live().alive() {
+            0 => Then::Done,
+            _ => self.aside(means, None),
+        }
     }
 }
 
-/// Waits before the next try; `false` when told to give up.
-async fn pause(node: &OutputNode, wait: Duration, state: &RetryState, give_up: &Stop) -> bool {
-    node.metrics.retries.inc();
-    node.metrics.retry_wait_seconds.set(wait.as_secs_f64());
-    node.metrics
-        .consecutive_failures
-        .set(i64::from(state.consecutive()));
-    let goes_on = tokio::select! {
-        () = tokio::time::sleep(wait) => true,
-        () = give_up.stopped() => false,
-    };
-    node.metrics.retry_wait_seconds.set(0.0);
-    goes_on
+/// Resolves when time alone changes what is to be done; `None`: it never does.
+async fn turn(left: Option<Duration>) {
+    match left {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
 }

@@ -1,9 +1,19 @@
 //! What an output counts besides its page of the ledger.
 
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
 use sdk::{
-    metrics::{Counter, FloatGauge, Gauge, Histogram, Metrics},
+    metrics::{Buckets, Counter, FloatGauge, Gauge, Histogram, Metrics},
     output::FailureKind,
 };
+
+use tokio::time::Instant;
+
+/// A call that takes longer is slow: the default of Fluentd's `slow_flush_log_threshold`.
+const SLOW_FLUSH: Duration = Duration::from_secs(20);
 
 /// Handles of one output; every series exists from the start.
 #[derive(Debug, Clone)]
@@ -12,11 +22,25 @@ pub struct OutputMetrics {
     pub sent_batches: Counter,
     /// Bytes of records that arrived, as MessagePack.
     pub sent_bytes: Counter,
+    /// Batches that were taken into the buffer.
+    pub accepted_batches: Counter,
+    /// Bytes of those, as MessagePack.
+    pub accepted_bytes: Counter,
+    /// Calls of the plugin's `write`.
+    pub writes: Counter,
+    /// Calls that took longer than Fluentd's `slow_flush_log_threshold`.
+    pub slow_flushes: Counter,
+    /// Time of all calls, in milliseconds. Not exposed: the histogram has it in seconds.
+    pub flush_time_ms: Counter,
     /// Tries after the first.
     pub retries: Counter,
-    /// How long the worker waits now before the next try, in seconds.
+    /// Records that the secondary took.
+    pub secondary_records: Counter,
+    /// Tries of the secondary. Not exposed: the monitor agent of Fluentd tells it.
+    pub secondary_writes: Counter,
+    /// The last wait before a try, in seconds; 0 when something got through since.
     pub retry_wait_seconds: FloatGauge,
-    /// Failures in a row.
+    /// Failures of the destination in a row.
     pub consecutive_failures: Gauge,
     /// Calls of the plugin's `write` that are running.
     pub inflight: Gauge,
@@ -27,6 +51,7 @@ pub struct OutputMetrics {
     /// Panics of the plugin.
     pub panics: Counter,
     errors: Vec<(FailureKind, Counter)>,
+    last_try: Arc<Mutex<Instant>>,
 }
 
 impl OutputMetrics {
@@ -39,22 +64,35 @@ impl OutputMetrics {
                 metrics.counter("output_errors", help, &[("kind", kind.as_str())]),
             )
         };
+        let count = |name, help| metrics.counter(name, help, &[]);
         Self {
-            sent_batches: metrics.counter("sent_batches", "Chunks that were settled", &[]),
-            sent_bytes: metrics.counter(
-                "sent_bytes",
-                "Bytes of delivered records as MessagePack",
-                &[],
+            sent_batches: count("sent_batches", "Chunks that were settled"),
+            sent_bytes: count("sent_bytes", "Bytes of delivered records as MessagePack"),
+            accepted_batches: count("accepted_batches", "Batches taken into the buffer"),
+            accepted_bytes: count(
+                "accepted_bytes",
+                "Bytes of records taken into the buffer, as MessagePack",
             ),
-            retries: metrics.counter("output_retries", "Tries after the first", &[]),
+            writes: count("output_writes", "Tries to write a chunk"),
+            slow_flushes: count(
+                "output_slow_flushes",
+                "Tries that took longer than 20 seconds",
+            ),
+            flush_time_ms: Counter::default(),
+            retries: count("output_retries", "Tries after the first"),
+            secondary_records: count(
+                "output_secondary_records",
+                "Records that the secondary took",
+            ),
+            secondary_writes: Counter::default(),
             retry_wait_seconds: metrics.float_gauge(
                 "output_retry_wait_seconds",
-                "Wait before the next try",
+                super::breaker::WAIT_HELP,
                 &[],
             ),
             consecutive_failures: metrics.gauge(
                 "output_consecutive_failures",
-                "Failures in a row",
+                super::breaker::FAILURES_HELP,
                 &[],
             ),
             inflight: metrics.gauge("output_inflight_requests", "Writes that are running", &[]),
@@ -63,10 +101,11 @@ impl OutputMetrics {
                 "Duration of a write",
                 &[],
             ),
-            latency_seconds: metrics.histogram(
+            latency_seconds: metrics.histogram_in(
                 "end_to_end_latency_seconds",
                 "Event time to delivery",
                 &[],
+                Buckets::Delays,
             ),
             panics: metrics.counter(
                 "panics",
@@ -74,7 +113,41 @@ impl OutputMetrics {
                 &[("where", "output")],
             ),
             errors: FailureKind::ALL.map(error).to_vec(),
+            last_try: Arc::new(Mutex::new(Instant::now())),
         }
+    }
+
+    /// Counts a batch that was taken into the buffer.
+    pub fn accepted(&self, bytes: u64) {
+        self.accepted_batches.inc();
+        self.accepted_bytes.inc_by(bytes);
+    }
+
+    /// A chunk is tried now.
+    pub(super) fn tried(&self) {
+        *self.last_try.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long what has been due since then has waited for any chunk to be tried.
+    pub fn unattempted(&self, due_since: Instant) -> Duration {
+        let last_try = *self.last_try.lock().unwrap_or_else(PoisonError::into_inner);
+        last_try.max(due_since).elapsed()
+    }
+
+    /// Counts a call of the plugin's `write`.
+    pub(super) fn wrote(&self, took: Duration) {
+        self.writes.inc();
+        self.flush_time_ms
+            .inc_by(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.duration_seconds.observe(took.as_secs_f64());
+        if took > SLOW_FLUSH {
+            self.slow_flushes.inc();
+        }
+    }
+
+    /// Failures of all kinds.
+    pub fn failures(&self) -> u64 {
+        self.errors.iter().map(|(_, counter)| counter.get()).sum()
     }
 
     /// Counts a failure.

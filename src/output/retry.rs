@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::buffer::Tries;
 
 /// Share of the delay by which it is moved at random, up and down.
 const JITTER: f64 = 0.125;
@@ -22,61 +22,64 @@ pub struct RetryPolicy {
     pub max_times: Option<u32>,
     /// Give up this long after the first failure of a chunk; `None`: never.
     pub timeout: Option<Duration>,
+    /// Share of `max_times` or `timeout` from which on the secondary is tried instead.
+    pub secondary_threshold: f64,
 }
 
 impl RetryPolicy {
-    /// The delay before retry number `retry`, counted from 0. `random` is within 0 to 1.
+    /// The delay before retry number `retry`, counted from 0; never longer than the longest. `random` is within 0 to 1.
     pub fn delay(&self, retry: u32, random: f64) -> Duration {
         let factor = self.base.powi(i32::try_from(retry.min(64)).unwrap_or(64));
-        let secs = (self.wait.as_secs_f64() * factor).min(self.max_interval.as_secs_f64());
-        let moved = if self.randomize {
-            secs * (1.0 - JITTER + 2.0 * JITTER * random)
+        let longest = self.max_interval.as_secs_f64();
+        let secs = self.wait.as_secs_f64() * factor;
+        let secs = if self.randomize {
+            // The longest is moved downwards only.
+            secs.min(longest / (1.0 + JITTER)) * (1.0 - JITTER + 2.0 * JITTER * random)
         } else {
-            secs
+            secs.min(longest)
         };
-        Duration::try_from_secs_f64(moved).unwrap_or(self.max_interval)
-    }
-}
-
-/// What one chunk has gone through.
-#[derive(Debug, Clone, Default)]
-pub(super) struct RetryState {
-    /// Failures that the chunk itself may have caused.
-    pub(super) attempts: u32,
-    /// Panics of the plugin while it had the chunk.
-    pub(super) panics: u32,
-    /// Failures in a row, of whatever cause.
-    consecutive: u32,
-    first_failure: Option<Instant>,
-}
-
-impl RetryState {
-    /// Notes a failure and says how long to wait. `asked` is what the destination asked for.
-    pub(super) fn failed(&mut self, policy: &RetryPolicy, asked: Option<Duration>) -> Duration {
-        self.first_failure.get_or_insert_with(Instant::now);
-        let delay = policy.delay(self.consecutive, fastrand::f64());
-        self.consecutive = self.consecutive.saturating_add(1);
-        delay.max(asked.unwrap_or_default())
+        Duration::try_from_secs_f64(secs).unwrap_or(self.max_interval)
     }
 
-    /// Failures in a row.
-    pub(super) fn consecutive(&self) -> u32 {
-        self.consecutive
-    }
-
-    /// Something arrived: the next failure waits the shortest delay again.
-    pub(super) fn progressed(&mut self) {
-        self.consecutive = 0;
+    /// How long a chunk that failed so often in a row waits. `asked` is what the destination asked for.
+    pub(super) fn pause(&self, failures: u32, asked: Option<Duration>) -> Duration {
+        let delay = self.delay(failures.saturating_sub(1), fastrand::f64());
+        delay.max(asked.unwrap_or_default()).min(self.max_interval)
     }
 
     /// Whether the limits say to give up.
-    pub(super) fn is_exhausted(&self, policy: &RetryPolicy) -> bool {
-        let too_often = policy.max_times.is_some_and(|max| self.attempts > max);
-        let since = self
-            .first_failure
-            .map(|first| first.elapsed())
-            .unwrap_or_default();
-        too_often || policy.timeout.is_some_and(|timeout| since >= timeout)
+    pub(super) fn is_exhausted(&self, tries: &Tries) -> bool {
+        let too_often = self.max_times.is_some_and(|max| tries.attempts > max);
+        too_often
+            || self
+                .timeout
+                .is_some_and(|timeout| tries.failing_for() >= timeout)
+    }
+
+    /// Whether it is the secondary's turn.
+    pub(super) fn is_for_secondary(&self, tries: &Tries) -> bool {
+        let share = f64::from(self.max_times.unwrap_or(0)) * self.secondary_threshold;
+        let often = self.max_times.is_some() && f64::from(tries.attempts) > share.floor();
+        let turn = self.secondary_after();
+        often || turn.is_some_and(|turn| tries.failing_for() >= turn)
+    }
+
+    fn secondary_after(&self) -> Option<Duration> {
+        let timeout = self.timeout?;
+        Some(timeout.mul_f64(self.secondary_threshold.clamp(0.0, 1.0)))
+    }
+
+    /// How long it is until time alone changes what is to be done; `None`: it never does.
+    pub(super) fn time_left(&self, tries: &Tries) -> Option<Duration> {
+        if !tries.has_failed() {
+            return None;
+        }
+        let failing = tries.failing_for();
+        let turns = [self.secondary_after(), self.timeout].into_iter().flatten();
+        turns
+            .filter_map(|turn| turn.checked_sub(failing))
+            .filter(|left| !left.is_zero())
+            .min()
     }
 }
 
@@ -90,9 +93,16 @@ mod tests {
             base: 2.0,
             max_interval: Duration::from_mins(5),
             randomize: false,
-            max_times: Some(2),
+            max_times: Some(5),
             timeout: None,
+            secondary_threshold: 0.8,
         }
+    }
+
+    fn tries(attempts: u32) -> Tries {
+        let mut tries = Tries::default();
+        tries.attempts = attempts;
+        tries
     }
 
     #[test]
@@ -104,46 +114,55 @@ mod tests {
     }
 
     #[test]
-    fn jitter_moves_a_delay_by_an_eighth_at_most() {
+    fn jitter_moves_a_delay_by_an_eighth_at_most_and_never_beyond_the_longest() {
         let policy = RetryPolicy {
             randomize: true,
             ..policy()
         };
         assert_eq!(policy.delay(3, 0.0), Duration::from_secs(7));
         assert_eq!(policy.delay(3, 1.0), Duration::from_secs(9));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn gives_up_by_count_and_by_time() {
-        let mut state = RetryState::default();
-        state.failed(&policy(), None);
-        state.attempts = 2;
-        assert!(!state.is_exhausted(&policy()));
-        state.attempts = 3;
-        assert!(state.is_exhausted(&policy()));
-
-        let by_time = RetryPolicy {
-            max_times: None,
-            timeout: Some(Duration::from_mins(1)),
-            ..policy()
-        };
-        let mut state = RetryState::default();
-        state.failed(&by_time, None);
-        tokio::time::advance(Duration::from_secs(59)).await;
-        assert!(!state.is_exhausted(&by_time));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(state.is_exhausted(&by_time));
+        assert!(policy.delay(90, 1.0) <= policy.max_interval);
+        assert!(policy.delay(90, 0.0) > Duration::from_secs(230));
     }
 
     #[test]
-    fn the_destination_may_ask_for_more_time() {
-        let mut state = RetryState::default();
-        assert_eq!(
-            state.failed(&policy(), Some(Duration::from_secs(30))),
-            Duration::from_secs(30)
-        );
-        assert_eq!(state.failed(&policy(), None), Duration::from_secs(2));
-        state.progressed();
-        assert_eq!(state.failed(&policy(), None), Duration::from_secs(1));
+    fn the_destination_may_ask_for_more_time_but_not_for_more_than_the_longest() {
+        let policy = policy();
+        let pause = |failures, asked| policy.pause(failures, Some(Duration::from_secs(asked)));
+        assert_eq!(pause(1, 30), Duration::from_secs(30));
+        assert_eq!(pause(4, 3), Duration::from_secs(8));
+        assert_eq!(pause(1, 3_600), Duration::from_mins(5));
+    }
+
+    #[test]
+    fn gives_up_by_count_after_the_secondary_had_its_turn() {
+        let policy = policy();
+        let is = |attempts| {
+            let tries = tries(attempts);
+            (policy.is_for_secondary(&tries), policy.is_exhausted(&tries))
+        };
+        assert_eq!(is(4), (false, false));
+        assert_eq!(is(5), (true, false));
+        assert_eq!(is(6), (true, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_by_time_after_the_secondary_had_its_turn() {
+        let policy = RetryPolicy {
+            max_times: None,
+            timeout: Some(Duration::from_secs(100)),
+            ..policy()
+        };
+        let mut tries = tries(1_000);
+        assert_eq!(policy.time_left(&tries), None);
+        tries.fails_for(Duration::ZERO);
+        let mut seen = Vec::new();
+        while let Some(left) = policy.time_left(&tries) {
+            let is = (policy.is_for_secondary(&tries), policy.is_exhausted(&tries));
+            seen.push((left.as_secs(), is));
+            tokio::time::advance(left).await;
+        }
+        assert_eq!(seen, [(80, (false, false)), (20, (true, false))]);
+        assert!(policy.is_exhausted(&tries));
     }
 }

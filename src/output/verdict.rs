@@ -1,10 +1,26 @@
-//! From the plugin's answer to what to do next: which records arrived, which are tried again, which are refused.
+//! From the plugin's answer to what to do next: which records arrived, which are tried again, which are refused, and
+//! whose fault it is.
 
 use std::time::Duration;
 
 use sdk::output::{Bitmap, Failure, FailureKind, Outcome, Verdict};
 
-use super::retry::{RetryPolicy, RetryState};
+use crate::buffer::Tries;
+
+/// Whose fault it is that not everything arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// There is nothing to try again.
+    Nobody,
+    /// The destination's: it was not reached, so this says nothing about the chunk.
+    Absence,
+    /// Probably the destination's, though it had the chunk.
+    Destination,
+    /// The destination took a part and asks for less.
+    Congestion,
+    /// The chunk's own.
+    Chunk,
+}
 
 /// What an answer means for the live records of a chunk. Every live record is in exactly one group.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,39 +35,54 @@ pub(super) struct Judgement {
     pub(super) after: Option<Duration>,
     /// What went wrong, for the log and the metrics; one per class.
     pub(super) failures: Vec<(Failure, u32)>,
+    /// Whose fault it is.
+    pub(super) blame: Blame,
+    /// The chunk as a whole is refused.
+    pub(super) is_refusal: bool,
+}
+
+/// Whether a failure of this class says more about the destination than about what it was sent.
+fn is_of_destination(kind: FailureKind) -> bool {
+    use FailureKind::{Auth, Connect, Http5xx, Http429, Io, Timeout, Tls};
+    matches!(
+        kind,
+        Connect | Timeout | Tls | Auth | Http429 | Http5xx | Io
+    )
 }
 
 /// Judges an answer. `live` is what was to be delivered.
 pub(super) fn judge(
     outcome: Result<Outcome, String>,
     live: &Bitmap,
-    state: &mut RetryState,
-    policy: &RetryPolicy,
+    tries: &mut Tries,
 ) -> Judgement {
-    let mut judgement = match outcome {
+    match outcome {
         Ok(Outcome::Delivered) => Judgement::delivered(live),
-        Ok(Outcome::Except(exceptions)) => Judgement::except(live, exceptions, state),
-        Ok(Outcome::DestinationDown(failure)) => Judgement::retry_all(live, None, failure),
+        Ok(Outcome::Except(exceptions)) => Judgement::except(live, exceptions, tries),
+        Ok(Outcome::DestinationDown(failure)) => {
+            Judgement::retry_all(live, None, failure, Blame::Absence)
+        }
         Ok(Outcome::RetryChunk(after, failure)) => {
-            state.attempts = state.attempts.saturating_add(1);
-            Judgement::retry_all(live, after, failure)
+            tries.attempts = tries.attempts.saturating_add(1);
+            let blame = if is_of_destination(failure.kind) {
+                Blame::Destination
+            } else {
+                Blame::Chunk
+            };
+            Judgement::retry_all(live, after, failure, blame)
         }
         Ok(Outcome::RejectChunk(failure)) => Judgement::reject_all(live, &failure),
         Err(panic) => {
-            state.panics += 1;
+            tries.panics += 1;
             let failure = Failure::new(FailureKind::Panic, panic);
             // Once may be chance; a chunk that does it twice is poison and must not block the others.
-            if state.panics > 1 {
+            if tries.panics > 1 {
                 Judgement::reject_all(live, &failure)
             } else {
-                Judgement::retry_all(live, None, failure)
+                Judgement::retry_all(live, None, failure, Blame::Chunk)
             }
         }
-    };
-    if judgement.retry.alive() > 0 && state.is_exhausted(policy) {
-        judgement.give_up();
     }
-    judgement
 }
 
 impl Judgement {
@@ -63,10 +94,12 @@ impl Judgement {
             retry,
             after: None,
             failures: Vec::new(),
+            blame: Blame::Nobody,
+            is_refusal: false,
         }
     }
 
-    fn retry_all(live: &Bitmap, after: Option<Duration>, failure: Failure) -> Self {
+    fn retry_all(live: &Bitmap, after: Option<Duration>, failure: Failure, blame: Blame) -> Self {
         let failures = vec![(failure, live.alive())];
         Self {
             delivered: 0,
@@ -74,10 +107,13 @@ impl Judgement {
             retry: live.clone(),
             after,
             failures,
+            blame,
+            is_refusal: false,
         }
     }
 
-    fn reject_all(live: &Bitmap, failure: &Failure) -> Self {
+    /// Every live record is refused.
+    pub(super) fn reject_all(live: &Bitmap, failure: &Failure) -> Self {
         let rejected = indexes(live)
             .map(|index| (index, failure.clone()))
             .collect();
@@ -88,12 +124,15 @@ impl Judgement {
             retry: Bitmap::empty(live.len()),
             after: None,
             failures,
+            blame: Blame::Nobody,
+            is_refusal: true,
         }
     }
 
-    fn except(live: &Bitmap, exceptions: Vec<(u32, Verdict)>, state: &mut RetryState) -> Self {
+    fn except(live: &Bitmap, exceptions: Vec<(u32, Verdict)>, tries: &mut Tries) -> Self {
         let mut judgement = Self::delivered(live);
         let mut seen = Bitmap::empty(live.len());
+        let mut is_congested = false;
         for (index, verdict) in exceptions {
             // A plugin that names a record twice, or one that was settled before, must not upset the count.
             if !live.get(index) || seen.get(index) {
@@ -105,6 +144,7 @@ impl Judgement {
                 Verdict::Retry(after, failure) => {
                     judgement.retry.set(index, true);
                     judgement.after = judgement.after.into_iter().chain(after).min();
+                    is_congested |= is_of_destination(failure.kind);
                     judgement.note(failure);
                 }
                 Verdict::Reject(failure) => {
@@ -113,24 +153,15 @@ impl Judgement {
                 }
             }
         }
-        if judgement.delivered > 0 {
-            state.progressed();
-        }
         if judgement.retry.alive() > 0 {
-            state.attempts = state.attempts.saturating_add(1);
+            tries.attempts = tries.attempts.saturating_add(1);
+            judgement.blame = match (is_congested, judgement.retry == *live) {
+                (true, true) => Blame::Destination,
+                (true, false) => Blame::Congestion,
+                (false, _) => Blame::Chunk,
+            };
         }
         judgement
-    }
-
-    fn give_up(&mut self) {
-        let last = self
-            .failures
-            .last()
-            .map_or_else(String::new, |(failure, _)| failure.to_string());
-        let failure = Failure::new(FailureKind::RetryExhausted, format!("gave up; last {last}"));
-        self.rejected
-            .extend(indexes(&self.retry).map(|index| (index, failure.clone())));
-        self.retry = Bitmap::empty(self.retry.len());
     }
 
     fn note(&mut self, failure: Failure) {
@@ -154,20 +185,12 @@ fn indexes(live: &Bitmap) -> impl Iterator<Item = u32> + '_ {
 mod tests {
     use super::*;
 
-    fn policy(max_times: Option<u32>) -> RetryPolicy {
-        let wait = Duration::from_secs(1);
-        RetryPolicy {
-            wait,
-            base: 2.0,
-            max_interval: wait,
-            randomize: false,
-            max_times,
-            timeout: None,
-        }
-    }
-
     fn failure() -> Failure {
         Failure::new(FailureKind::Http429, "busy")
+    }
+
+    fn own() -> Failure {
+        Failure::new(FailureKind::Http4xx, "no")
     }
 
     #[test]
@@ -182,55 +205,46 @@ mod tests {
             (99, Verdict::Reject(failure())),
         ];
         let answer = Ok(Outcome::Except(exceptions));
-        let judgement = judge(answer, &live, &mut RetryState::default(), &policy(None));
+        let judgement = judge(answer, &live, &mut Tries::default());
         assert_eq!(judgement.delivered, 2);
         assert_eq!(judgement.rejected, [(3, failure())]);
         assert_eq!(indexes(&judgement.retry).collect::<Vec<_>>(), [1]);
+        assert_eq!(judgement.blame, Blame::Congestion);
     }
 
     #[test]
     fn an_absent_destination_spares_the_attempts() {
-        let mut state = RetryState::default();
+        let mut tries = Tries::default();
         let answer = Ok(Outcome::DestinationDown(failure()));
-        let judgement = judge(answer, &Bitmap::full(3), &mut state, &policy(Some(0)));
-        assert_eq!((judgement.retry.alive(), state.attempts), (3, 0));
+        let judgement = judge(answer, &Bitmap::full(3), &mut tries);
+        assert_eq!((judgement.retry.alive(), tries.attempts), (3, 0));
+        assert_eq!(judgement.blame, Blame::Absence);
     }
 
     #[test]
-    fn the_limit_of_tries_rejects_what_is_left() {
-        let mut state = RetryState::default();
-        let answer = || Ok(Outcome::RetryChunk(None, failure()));
+    fn it_goes_by_the_class_whose_fault_it_is() {
+        let blame = |answer| judge(Ok(answer), &Bitmap::full(2), &mut Tries::default()).blame;
+        assert_eq!(blame(Outcome::Delivered), Blame::Nobody);
+        assert_eq!(blame(Outcome::RejectChunk(own())), Blame::Nobody);
         assert_eq!(
-            judge(answer(), &Bitmap::full(3), &mut state, &policy(Some(1)))
-                .retry
-                .alive(),
-            3
+            blame(Outcome::RetryChunk(None, failure())),
+            Blame::Destination
         );
-        let last = judge(answer(), &Bitmap::full(3), &mut state, &policy(Some(1)));
-        assert_eq!((last.retry.alive(), last.rejected.len()), (0, 3));
-        assert!(
-            last.rejected
-                .iter()
-                .all(|(_, failure)| failure.kind == FailureKind::RetryExhausted)
-        );
+        assert_eq!(blame(Outcome::RetryChunk(None, own())), Blame::Chunk);
+        let both = |failure: fn() -> Failure| {
+            let retry = || Verdict::Retry(None, failure());
+            blame(Outcome::Except(vec![(0, retry()), (1, retry())]))
+        };
+        assert_eq!(both(failure), Blame::Destination);
+        assert_eq!(both(own), Blame::Chunk);
     }
 
     #[test]
     fn a_second_panic_makes_a_chunk_poison() {
-        let mut state = RetryState::default();
-        let first = judge(
-            Err("oh".into()),
-            &Bitmap::full(2),
-            &mut state,
-            &policy(None),
-        );
-        assert_eq!(first.retry.alive(), 2);
-        let second = judge(
-            Err("oh".into()),
-            &Bitmap::full(2),
-            &mut state,
-            &policy(None),
-        );
-        assert_eq!(second.rejected.len(), 2);
+        let mut tries = Tries::default();
+        let mut panic = || judge(Err("oh".into()), &Bitmap::full(2), &mut tries);
+        let first = panic();
+        assert_eq!((first.retry.alive(), first.blame), (2, Blame::Chunk));
+        assert_eq!(panic().rejected.len(), 2);
     }
 }

@@ -9,8 +9,9 @@ use std::{
 use sdk::{event::Batch, input::EmitError, obligation::Obligation};
 
 use super::{
-    Leniency,
-    plan::{Delivery, Plan},
+    Leniency, Seat,
+    plan::{Delivery, Plan, Taker},
+    queue::{Closed, Room},
 };
 use crate::{
     buffer::{Refusal, Reservation},
@@ -19,48 +20,75 @@ use crate::{
 };
 
 /// What a store said to a batch.
-enum Answer {
+pub(super) enum Answer {
     Reserved(Reservation),
+    /// There is room before a stage.
+    Room(Room),
     /// The store is forgiven: its records are dropped.
     Forgiven,
 }
 
-/// Reserves, then stores, then books. On an error nothing was stored and nothing is booked.
+/// Where the records of a plan come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Entry {
+    /// From a source: so many are new.
+    Source(u64),
+    /// From a stage: so many were held.
+    Held(u64),
+}
+
+/// Reserves room for every delivery of a plan, in the order in which they are to be [booked](book). Dropping the future
+/// gives back what was reserved.
 ///
 /// # Errors
 /// [`EmitError`] of the first output that refuses and is not forgiven.
-pub(super) async fn admit(account: &Account, records: u64, plan: Plan) -> Result<(), EmitError> {
+pub(super) async fn reserve_all(plan: &Plan) -> Result<Vec<Answer>, EmitError> {
+    if let Some(refusal) = &plan.refusal {
+        return Err(refusal.clone());
+    }
+    let mut answers = Vec::with_capacity(plan.deliveries.len());
+    for delivery in &plan.deliveries {
+        answers.push(reserve(delivery).await?);
+    }
+    Ok(answers)
+}
+
+/// Stores what has room, and books it.
+pub(super) fn book(account: &Account, entry: Entry, plan: Plan, answers: Vec<Answer>) {
     let Plan {
         deliveries,
         drops,
         created,
         done,
+        refusal: _,
     } = plan;
-    let mut answers = Vec::with_capacity(deliveries.len());
-    for delivery in &deliveries {
-        answers.push(reserve(delivery).await?);
+    match entry {
+        Entry::Source(records) => account.received(records),
+        Entry::Held(records) => account.release(records),
     }
-    account.received(records);
     account.created(created);
     for (reason, records, bytes) in drops {
         account.dropped(reason, records, bytes);
     }
     for (delivery, answer) in deliveries.into_iter().zip(answers) {
         let Delivery {
-            node,
-            mut batch,
+            taker,
+            batch,
             leniency,
         } = delivery;
-        match answer {
-            Answer::Reserved(reservation) => {
-                if batch.piece.is_some() && leniency != Leniency::default() {
-                    // This store may be forgiven a later piece; then the message is never whole here, and must
-                    // not stay unanswered because of it.
-                    std::mem::replace(&mut batch.due, Obligation::nobody()).meet();
-                }
-                store(account, &node, reservation, batch);
+        match (answer, taker) {
+            (Answer::Reserved(reservation), Taker::Output(node)) => {
+                store(account, &node, reservation, batch, leniency);
             }
-            Answer::Forgiven => {
+            (Answer::Room(room), Taker::Stage(Seat { stage, .. })) => {
+                let (records, bytes) = (u64::from(batch.count), batch.events.len() as u64);
+                account.hold(records);
+                if !stage.queue.append(room, batch) {
+                    account.release(records);
+                    account.dropped(DropReason::StageFailed, records, bytes);
+                }
+            }
+            _ => {
                 let records = u64::from(batch.count);
                 account.dropped(DropReason::Ignored, records, batch.events.len() as u64);
                 batch.due.meet();
@@ -70,30 +98,44 @@ pub(super) async fn admit(account: &Account, records: u64, plan: Plan) -> Result
     for batch in done {
         batch.due.meet();
     }
-    Ok(())
 }
 
-fn store(account: &Account, node: &OutputNode, reservation: Reservation, batch: Batch) {
+fn store(
+    account: &Account,
+    node: &OutputNode,
+    reservation: Reservation,
+    mut batch: Batch,
+    leniency: Leniency,
+) {
+    let may_stay_open = batch.piece.is_some() || node.buffer.is_passage();
+    if may_stay_open && leniency != Leniency::default() {
+        // This store may be forgiven a later piece; then the message is never whole here. Or its destination may be
+        // down. The sender must not stay unanswered because of it.
+        std::mem::replace(&mut batch.due, Obligation::nobody()).meet();
+    }
     let records = u64::from(batch.count);
     account.delivered(records);
     node.account.received(records);
+    node.metrics.accepted(batch.events.len() as u64);
     node.buffer.append(reservation, batch);
 }
 
 async fn reserve(delivery: &Delivery) -> Result<Answer, EmitError> {
-    let Delivery {
-        node,
-        batch,
-        leniency,
-    } = delivery;
-    let bytes = batch.events.len();
-    let answer = if leniency.ignore_full {
-        match poll_once(node.buffer.reserve(bytes)) {
-            Some(answer) => answer,
-            None => return Ok(Answer::Forgiven),
+    let (bytes, leniency) = (delivery.batch.events.len(), delivery.leniency);
+    let node = match &delivery.taker {
+        Taker::Output(node) => node,
+        Taker::Stage(Seat { stage, .. }) => {
+            return match or_forgiven(leniency, stage.queue.reserve(bytes)).await {
+                Some(Ok(room)) => Ok(Answer::Room(room)),
+                Some(Err(Closed)) if !leniency.ignore_error => Err(EmitError::Closed {
+                    output: Arc::clone(&stage.id),
+                }),
+                _ => Ok(Answer::Forgiven),
+            };
         }
-    } else {
-        node.buffer.reserve(bytes).await
+    };
+    let Some(answer) = or_forgiven(leniency, node.buffer.reserve(bytes)).await else {
+        return Ok(Answer::Forgiven);
     };
     match answer {
         Ok(reservation) => Ok(Answer::Reserved(reservation)),
@@ -102,6 +144,15 @@ async fn reserve(delivery: &Delivery) -> Result<Answer, EmitError> {
         }
         Err(_) if leniency.ignore_error => Ok(Answer::Forgiven),
         Err(refusal) => Err(refused(&node.id, &refusal)),
+    }
+}
+
+/// What a reservation says; `None` when it would have to wait and is forgiven that.
+async fn or_forgiven<T>(leniency: Leniency, reservation: impl Future<Output = T>) -> Option<T> {
+    if leniency.ignore_full {
+        poll_once(reservation)
+    } else {
+        Some(reservation.await)
     }
 }
 

@@ -6,19 +6,23 @@ use sdk::{
     clock::Clock,
     config::ConfigErrors,
     metrics::Metrics,
-    plugin::{Build, BuildCx, state_dir},
+    plugin::{BuildCx, state_dir},
 };
 
-use super::{FilterNode, Label, Leniency, Pipeline, Store, Target, settings};
+use super::{
+    FilterKind, Label, Lender, Pipeline, Poison, Seat, Stage, Store, Target,
+    build_filter::{self, Place},
+    settings,
+    ways::{self, Ways},
+};
 use crate::{
-    buffer::{Buffer, BufferError, DeadLetter, DeadLetterError},
+    buffer::{BufferError, BufferSettings, DeadLetterError},
     config::{
-        Config, DeadLetterConfig, DeadLetterFull, DeadLetterKind, FilterSpec, LabelSpec, MatchSpec,
-        OnFailure, OutputSpec, PluginSpec, StorePolicy, StoreSpec, TargetSpec,
+        Config, LabelSpec, MatchSpec, OutputSpec, PluginSpec, Registry, StoreSpec, TargetSpec,
     },
-    output::{OutputMetrics, OutputNode},
+    output::{Means, OutputNode},
     router::{LabelRules, Router},
-    telemetry::ledger::{Holder, Ledger},
+    telemetry::ledger::{Account, Holder, Ledger},
 };
 
 /// What a graph is built from besides its configuration.
@@ -32,13 +36,17 @@ pub struct Parts {
     pub hostname: Arc<str>,
     /// `[service] data_dir`.
     pub data_dir: Arc<Path>,
+    /// Every plugin there is.
+    pub plugins: Registry,
 }
 
-/// A graph, and its outputs for those who run them.
+/// A graph, and its stages and outputs for those who run them.
 #[derive(Debug)]
 pub struct Built {
     /// The way from the sources to the buffers.
     pub pipeline: Arc<Pipeline>,
+    /// Every filter with memory, in the order in which records go through them.
+    pub stages: Vec<Arc<Stage>>,
     /// Every output with what its supervisor needs.
     pub outputs: Vec<BuiltOutput>,
 }
@@ -46,14 +54,21 @@ pub struct Built {
 /// One output, and how it is run.
 #[derive(Debug)]
 pub struct BuiltOutput {
-    /// The output.
+    /// The output: a new one, or one that was lent.
     pub node: Arc<OutputNode>,
-    /// What happens when its background work fails.
-    pub on_failure: Option<OnFailure>,
-    /// Whether its records must leave before the process ends.
-    pub flush_at_shutdown: bool,
+    /// How it is to deliver from now on, when it was lent and changes.
+    pub means: Option<Means>,
+    /// What the configuration says.
+    pub spec: OutputSpec,
     /// Carries the labels of the component.
     pub metrics: Metrics,
+}
+
+impl BuiltOutput {
+    /// What its buffer is told.
+    pub fn buffer_settings(&self) -> BufferSettings {
+        settings::buffer(&self.spec.buffer)
+    }
 }
 
 /// Why a graph could not be built. Configuration has been checked before, so this is about the disk.
@@ -85,6 +100,15 @@ pub enum BuildError {
     },
 }
 
+impl BuildError {
+    /// The id of the component.
+    pub fn component(&self) -> &Arc<str> {
+        let (Self::Config { id, .. } | Self::Buffer { id, .. } | Self::DeadLetter { id, .. }) =
+            self;
+        id
+    }
+}
+
 fn first(errors: &ConfigErrors) -> String {
     errors.first().map_or_else(String::new, |error| {
         format!("{}: {}", error.path, error.message)
@@ -102,6 +126,20 @@ impl Parts {
         self.ledger.metrics().with(&labels)
     }
 
+    fn pipeline_metrics(&self) -> Metrics {
+        self.ledger.metrics().with(&[
+            ("component_id", "pipeline"),
+            ("component_kind", "pipeline"),
+            ("component_type", "pipeline"),
+        ])
+    }
+
+    /// The page of the way from the sources to the buffers. Every graph has the same.
+    pub(super) fn pipeline_account(&self) -> Account {
+        let metrics = self.pipeline_metrics();
+        self.ledger.open(Holder::Pipeline, &metrics)
+    }
+
     /// What the builder of a plugin is given.
     pub fn build_cx(&self, plugin: &PluginSpec, metrics: Metrics) -> BuildCx {
         BuildCx {
@@ -111,24 +149,34 @@ impl Parts {
             hostname: Arc::clone(&self.hostname),
             data_dir: self.data_dir.to_path_buf(),
             state_dir: Some(state_dir(&self.data_dir, &plugin.id)),
+            plugins: self.plugins,
         }
     }
 }
 
-/// Builds the graph and opens its buffers. Blocking: recovery reads what is on disk.
+/// Builds the graph and opens its buffers, but for what `lender` lends. Blocking: recovery reads what is on disk.
 ///
 /// # Errors
-/// [`BuildError`] of the first component that fails.
-pub fn build(config: &Config, parts: &Parts) -> Result<Built, BuildError> {
+/// [`BuildError`] of the first component that fails; nothing that was lent is changed.
+pub fn build(config: &Config, parts: &Parts, lender: Option<&Lender>) -> Result<Built, BuildError> {
     let mut builder = Builder {
         config,
         parts,
+        lender,
         outputs: Vec::new(),
     };
     let mut labels = Vec::new();
     let mut rules = Vec::new();
-    for label in &config.labels {
-        labels.push(builder.label(label)?);
+    let ranks = ways::ranks(config);
+    let ways = ways::ways(config);
+    for (index, label) in config.labels.iter().enumerate() {
+        let place = Place {
+            label: index,
+            rank: ranks.get(index).copied().unwrap_or_default(),
+            filter: 0,
+            ways: ways.get(index).unwrap_or(&NO_WAYS),
+        };
+        labels.push(builder.label(label, place)?);
         rules.push(LabelRules {
             filters: label
                 .filters
@@ -138,28 +186,52 @@ pub fn build(config: &Config, parts: &Parts) -> Result<Built, BuildError> {
             matches: label.matches.iter().map(|rule| rule.tags.clone()).collect(),
         });
     }
-    let metrics = parts.ledger.metrics().with(&[
-        ("component_id", "pipeline"),
-        ("component_kind", "pipeline"),
-        ("component_type", "pipeline"),
-    ]);
+    let seats = seats(&labels);
+    let metrics = parts.pipeline_metrics();
+    let help = "Records whose tag no match takes";
     let pipeline = Pipeline {
         router: Router::new(rules),
         labels,
         error_label: builder.label_index("ERROR"),
-        account: parts.ledger.open(Holder::Pipeline, &metrics),
-        unmatched: metrics.counter("unmatched_records", "Records whose tag no match takes", &[]),
+        account: parts.pipeline_account(),
+        unmatched: metrics.counter("unmatched_records", help, &[]),
+        poison: Poison::default(),
+        panics: metrics.counter(
+            "panics",
+            "Panics that were fenced in",
+            &[("where", "filter")],
+        ),
+        seats,
     };
+    let stages = pipeline.seats.iter().map(|seat| Arc::clone(&seat.stage));
     Ok(Built {
+        stages: stages.collect(),
         pipeline: Arc::new(pipeline),
         outputs: builder.outputs,
     })
 }
 
-struct Builder<'a> {
+/// Of a label that nothing reaches.
+static NO_WAYS: Ways = Ways::new();
+
+fn seats(labels: &[Label]) -> Vec<Seat> {
+    let filters = labels.iter().flat_map(|label| &label.filters);
+    let mut seats: Vec<_> = filters
+        .flat_map(|filter| match &filter.kind {
+            FilterKind::Plain(_) => &[],
+            FilterKind::Stages(seats) => seats.as_slice(),
+        })
+        .cloned()
+        .collect();
+    seats.sort_by_key(|seat| seat.rank);
+    seats
+}
+
+pub(super) struct Builder<'a> {
     config: &'a Config,
-    parts: &'a Parts,
-    outputs: Vec<BuiltOutput>,
+    pub(super) parts: &'a Parts,
+    pub(super) lender: Option<&'a Lender>,
+    pub(super) outputs: Vec<BuiltOutput>,
 }
 
 impl Builder<'_> {
@@ -170,45 +242,32 @@ impl Builder<'_> {
             .position(|label| &*label.name == name)
     }
 
-    fn label(&mut self, label: &LabelSpec) -> Result<Label, BuildError> {
+    fn label(&mut self, label: &LabelSpec, place: Place<'_>) -> Result<Label, BuildError> {
         let filters = label
             .filters
             .iter()
-            .map(|filter| self.filter(filter))
+            .enumerate()
+            .map(|(filter, spec)| {
+                let lent = self
+                    .lender
+                    .and_then(|lender| lender.filter(&spec.plugin.id));
+                build_filter::filter(self.parts, spec, Place { filter, ..place }, lent)
+            })
             .collect::<Result<_, _>>()?;
         let mut targets = Vec::new();
         for MatchSpec { target, .. } in &label.matches {
             targets.push(self.target("match", target)?);
         }
+        let help = "Time of all filters of a label on a batch";
         Ok(Label {
             name: Arc::clone(&label.name),
+            filter_seconds: self.parts.ledger.metrics().histogram(
+                "filter_duration_seconds",
+                help,
+                &[("route", &label.name)],
+            ),
             filters,
             targets,
-        })
-    }
-
-    fn filter(&self, spec: &FilterSpec) -> Result<FilterNode, BuildError> {
-        let metrics = self.parts.metrics_of("filter", &spec.plugin);
-        let count = |name, help| metrics.counter(name, help, &[]);
-        let seen = count("filter_records_in", "Records that reached the filter");
-        let passed = count("filter_records_out", "Records that left the filter");
-        let failed = count("filter_errors", "Records that the filter could not handle");
-        let Build::Filter(make) = spec.plugin.descriptor.build else {
-            return Err(wrong_kind(&spec.plugin));
-        };
-        let filter = make(
-            spec.plugin.params.clone(),
-            &self.parts.build_cx(&spec.plugin, metrics.clone()),
-        )
-        .map_err(|errors| BuildError::Config {
-            id: Arc::clone(&spec.plugin.id),
-            errors,
-        })?;
-        Ok(FilterNode {
-            filter,
-            seen,
-            passed,
-            failed,
         })
     }
 
@@ -220,90 +279,21 @@ impl Builder<'_> {
             TargetSpec::Output(spec) => Target::Output(self.output(kind, spec)?),
             TargetSpec::Copy(specs) => {
                 let mut stores = Vec::new();
-                for StoreSpec {
-                    on_error,
-                    on_full,
-                    target,
-                } in specs
-                {
-                    let leniency = Leniency {
-                        ignore_error: *on_error == StorePolicy::Ignore,
-                        ignore_full: *on_full == StorePolicy::Ignore,
-                    };
+                for spec in specs {
+                    let StoreSpec { target, .. } = spec;
                     stores.push(Store {
                         target: self.target("store", target)?,
-                        leniency,
+                        leniency: ways::leniency(spec),
                     });
                 }
                 Target::Copy(stores)
             }
         })
     }
-
-    fn output(&mut self, kind: &str, spec: &OutputSpec) -> Result<Arc<OutputNode>, BuildError> {
-        let id = &spec.plugin.id;
-        let metrics = self.parts.metrics_of(kind, &spec.plugin);
-        let Build::Output(make, _) = spec.plugin.descriptor.build else {
-            return Err(wrong_kind(&spec.plugin));
-        };
-        let plugin = make(
-            spec.plugin.params.clone(),
-            &self.parts.build_cx(&spec.plugin, metrics.clone()),
-        )
-        .map_err(|errors| BuildError::Config {
-            id: Arc::clone(id),
-            errors,
-        })?;
-        let account = self.parts.ledger.open(Holder::Output, &metrics);
-        let buffer = Buffer::open(
-            settings::buffer(&spec.buffer),
-            Arc::clone(id),
-            account.clone(),
-            &metrics,
-        )
-        .map_err(|source| BuildError::Buffer {
-            id: Arc::clone(id),
-            source,
-        })?;
-        let node = Arc::new(OutputNode {
-            id: Arc::clone(id),
-            plugin,
-            buffer,
-            account,
-            dead_letter: dead_letter(id, &spec.dead_letter, &metrics)?,
-            drop_when_dead_letter_full: spec.dead_letter.on_full == DeadLetterFull::Drop,
-            retry: settings::retry(&spec.buffer),
-            flush_thread_count: spec.buffer.flush_thread_count,
-            metrics: OutputMetrics::new(&metrics),
-        });
-        self.outputs.push(BuiltOutput {
-            node: Arc::clone(&node),
-            on_failure: spec.failure,
-            flush_at_shutdown: spec.buffer.flush_at_shutdown,
-            metrics,
-        });
-        Ok(node)
-    }
-}
-
-fn dead_letter(
-    id: &Arc<str>,
-    config: &DeadLetterConfig,
-    metrics: &Metrics,
-) -> Result<Option<Arc<DeadLetter>>, BuildError> {
-    if config.kind == DeadLetterKind::None {
-        return Ok(None);
-    }
-    DeadLetter::open(&config.path, config.max_bytes.0, metrics)
-        .map(|dead_letter| Some(Arc::new(dead_letter)))
-        .map_err(|source| BuildError::DeadLetter {
-            id: Arc::clone(id),
-            source,
-        })
 }
 
 /// The checker refuses such a configuration, so nobody sees this.
-fn wrong_kind(plugin: &PluginSpec) -> BuildError {
+pub(super) fn wrong_kind(plugin: &PluginSpec) -> BuildError {
     BuildError::Config {
         id: Arc::clone(&plugin.id),
         errors: Vec::new(),

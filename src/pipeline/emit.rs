@@ -9,25 +9,28 @@ use sdk::{
     metrics::{Counter, Metrics},
 };
 
-use super::{Pipeline, admit::admit};
+use super::{Current, admit::Entry, pause::Pauses};
 
 /// The way of one source into the pipeline. Counts what it receives.
 #[derive(Debug, Clone)]
 pub struct SourceEmit {
-    pipeline: Arc<Pipeline>,
-    /// Index of the label where the source's batches begin.
-    label: usize,
+    current: Current,
+    /// The label where the source's batches begin.
+    label: Arc<str>,
+    batches: Counter,
     records: Counter,
     bytes: Counter,
     refused: Counter,
+    pauses: Pauses,
 }
 
 impl SourceEmit {
     /// A way in at `label`; `metrics` carries the labels of the source.
-    pub fn new(pipeline: Arc<Pipeline>, label: usize, metrics: &Metrics) -> Self {
+    pub fn new(current: Current, label: Arc<str>, metrics: &Metrics) -> Self {
         Self {
-            pipeline,
+            current,
             label,
+            batches: metrics.counter("received_batches", "Batches taken from senders", &[]),
             records: metrics.counter("received_records", "Records taken from senders", &[]),
             bytes: metrics.counter(
                 "received_bytes",
@@ -39,6 +42,7 @@ impl SourceEmit {
                 "Records that no buffer took; not acknowledged",
                 &[],
             ),
+            pauses: Pauses::new(metrics),
         }
     }
 }
@@ -47,9 +51,13 @@ impl Emit for SourceEmit {
     fn emit(&self, batch: Batch) -> Fut<'_, Result<(), EmitError>> {
         Box::pin(async move {
             let (records, bytes) = (u64::from(batch.count), batch.events.len() as u64);
-            let plan = self.pipeline.plan(self.label, batch);
-            match admit(&self.pipeline.account, records, plan).await {
+            let entry = Entry::Source(records);
+            let passed = self.current.pass(entry, batch, |pipeline, batch| {
+                pipeline.plan(&self.label, batch)
+            });
+            match self.pauses.watch(passed).await {
                 Ok(()) => {
+                    self.batches.inc();
                     self.records.inc_by(records);
                     self.bytes.inc_by(bytes);
                     Ok(())

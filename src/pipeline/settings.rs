@@ -11,18 +11,23 @@ pub(super) fn buffer(config: &BufferConfig) -> BufferSettings {
     let defaults = match config.kind {
         BufferKind::File => BufferSettings::file(&config.path),
         BufferKind::Memory => BufferSettings::memory(),
+        BufferKind::None => BufferSettings::passage(),
     };
     BufferSettings {
         chunk_limit_bytes: config.chunk_limit_size.as_usize(),
         chunk_limit_records: config.chunk_limit_records,
         flush_interval: config.flush_interval.0,
         total_limit_bytes: config.total_limit_size.0,
+        min_free_bytes: config.min_free_bytes.map(|size| size.0),
         overflow: match config.overflow_action {
             OverflowAction::Block => Overflow::Block,
             OverflowAction::ThrowException => Overflow::ThrowException,
+            OverflowAction::DropOldestChunk => Overflow::DropOldestChunk,
         },
         durability: match config.durability {
+            _ if config.kind == BufferKind::None => buffer::Durability::Delivered,
             Durability::Commit => buffer::Durability::Commit,
+            Durability::Interval => buffer::Durability::Interval(config.durability_interval.0),
             Durability::Os => buffer::Durability::Os,
         },
         commit_window: config.commit_window.map(|window| window.0),
@@ -40,5 +45,6 @@ pub(super) fn retry(config: &BufferConfig) -> RetryPolicy {
         randomize: retry.randomize,
         max_times: retry.max_times,
         timeout: retry.timeout.map(|timeout| timeout.0),
+        secondary_threshold: retry.secondary_threshold,
     }
 }

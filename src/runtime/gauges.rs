@@ -1,11 +1,16 @@
 //! What is measured when somebody looks: buffers, memory, and the balance of the ledger.
 
+use std::time::Instant;
+
 use sdk::{budget::Budget, metrics::Metrics};
 
-use super::Health;
+use super::{Health, Roster, Shared};
 use crate::{
     buffer::Status,
-    telemetry::ledger::{Ledger, Totals},
+    telemetry::{
+        ledger::{Ledger, Totals},
+        process,
+    },
 };
 
 /// Reads everything that is measured on demand and writes the exposition.
@@ -14,15 +19,19 @@ pub struct Gauges {
     ledger: Ledger,
     health: Health,
     budget: Budget,
+    roster: Roster,
+    born: Instant,
 }
 
 impl Gauges {
-    /// Over these parts.
-    pub fn new(ledger: Ledger, health: Health, budget: Budget) -> Self {
+    /// Over what the process shares.
+    pub fn of(shared: &Shared) -> Self {
         Self {
-            ledger,
-            health,
-            budget,
+            ledger: shared.ledger.clone(),
+            health: shared.health.clone(),
+            budget: shared.budget.clone(),
+            roster: shared.roster.clone(),
+            born: Instant::now(),
         }
     }
 
@@ -45,7 +54,16 @@ impl Gauges {
         for (id, buffer) in self.health.buffers() {
             measure(&metrics.with(&[("component_id", &id)]), &buffer.status());
         }
-        metrics.encode()
+        self.roster.measure();
+        metrics
+            .float_gauge("uptime_seconds", "Time since the process started", &[])
+            .set(self.born.elapsed().as_secs_f64());
+        with_process(metrics.encode())
+    }
+
+    /// Who runs.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// What the console shows.
@@ -54,7 +72,50 @@ impl Gauges {
     }
 }
 
+/// The same exposition with the series of the process before its end.
+fn with_process(mut text: String) -> String {
+    const END: &str = "# EOF\n";
+    let end = text.ends_with(END);
+    if end {
+        text.truncate(text.len() - END.len());
+    }
+    text.push_str(&process::exposition());
+    if end {
+        text.push_str(END);
+    }
+    text
+}
+
+fn measure_chunks(metrics: &Metrics, status: &Status) {
+    for (state, portion) in [("stage", status.stage), ("queue", status.queue)] {
+        let metrics = metrics.with(&[("state", state)]);
+        set(
+            &metrics,
+            "buffer_chunks",
+            "Chunks that are gathered, and chunks that wait or are under way",
+            portion.chunks,
+        );
+        set(
+            &metrics,
+            "buffer_chunk_bytes",
+            "Bytes of those chunks",
+            portion.bytes,
+        );
+    }
+    let oldest = status.oldest_age.map(|age| {
+        let now = u64::try_from(sdk::event::Time::now().secs).unwrap_or_default();
+        now.saturating_sub(age.as_secs())
+    });
+    set(
+        metrics,
+        "buffer_oldest_chunk_timestamp_seconds",
+        "When the oldest stored record came, 0 when nothing is stored",
+        oldest.unwrap_or(0),
+    );
+}
+
 fn measure(metrics: &Metrics, status: &Status) {
+    measure_chunks(metrics, status);
     set(
         metrics,
         "buffer_bytes",
@@ -78,6 +139,12 @@ fn measure(metrics: &Metrics, status: &Status) {
         "buffer_full",
         "Whether the buffer takes nothing now",
         u64::from(status.is_full),
+    );
+    set(
+        metrics,
+        "buffer_pinned_bytes",
+        "Bytes of what is done in segments that are kept for what is not",
+        status.pinned_bytes,
     );
     #[expect(
         clippy::cast_precision_loss,

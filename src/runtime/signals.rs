@@ -7,9 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Event {
     /// SIGTERM or SIGINT: finish.
     Drain,
+    /// SIGQUIT: end at once, with everything on disk that belongs there.
+    Quit,
     /// SIGUSR1: deliver what waits, now.
     Flush,
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP, or SIGUSR2 as in Fluentd: read the configuration again.
     Reload,
 }
 
@@ -18,7 +20,9 @@ pub(super) enum Event {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
     user1: Signal,
+    user2: Signal,
     hangup: Signal,
 }
 
@@ -27,7 +31,9 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
             hangup: signal(SignalKind::hangup())?,
         })
     }
@@ -37,7 +43,9 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Event::Drain,
             _ = self.interrupt.recv() => Event::Drain,
+            _ = self.quit.recv() => Event::Quit,
             _ = self.user1.recv() => Event::Flush,
+            _ = self.user2.recv() => Event::Reload,
             _ = self.hangup.recv() => Event::Reload,
         }
     }

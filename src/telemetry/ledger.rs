@@ -2,7 +2,7 @@
 //!
 //! received + recovered + created = delivered + held + dead-lettered + dropped + merged.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sdk::metrics::{Counter, Gauge, Metrics};
 
@@ -25,19 +25,23 @@ pub enum DropReason {
     Filtered,
     /// A filter could not handle it, and no `ERROR` label takes it.
     FilterError,
+    /// A filter panicked on it three times, and no `ERROR` label takes it.
+    FilterPanic,
     /// A store that is told to `ignore` was full or failed.
     Ignored,
     /// `overflow_action = "drop_oldest_chunk"`.
     Overflow,
     /// A memory buffer that could not be flushed before the end.
     Shutdown,
+    /// A filter with memory failed while it held them, or no buffer took what left it. Their sender got no answer.
+    StageFailed,
     /// No match takes its tag.
     Unmatched,
 }
 
 impl DropReason {
     /// Every reason, so that each series exists from the start.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Aborted,
         Self::BufferFailed,
         Self::Corrupt,
@@ -46,9 +50,11 @@ impl DropReason {
         Self::Duplicate,
         Self::Filtered,
         Self::FilterError,
+        Self::FilterPanic,
         Self::Ignored,
         Self::Overflow,
         Self::Shutdown,
+        Self::StageFailed,
         Self::Unmatched,
     ];
 
@@ -63,9 +69,11 @@ impl DropReason {
             Self::Duplicate => "duplicate",
             Self::Filtered => "filtered",
             Self::FilterError => "filter_error",
+            Self::FilterPanic => "filter_panic",
             Self::Ignored => "ignored",
             Self::Overflow => "overflow",
             Self::Shutdown => "shutdown",
+            Self::StageFailed => "stage_failed",
             Self::Unmatched => "unmatched",
         }
     }
@@ -95,6 +103,7 @@ struct Terms {
     created: Counter,
     delivered: Counter,
     dead_lettered: Counter,
+    merged: Counter,
     held: Gauge,
     dropped: Vec<(DropReason, Counter)>,
     dropped_bytes: Vec<(DropReason, Counter)>,
@@ -143,6 +152,7 @@ impl Account {
             ),
             delivered,
             dead_lettered: total("dead_letter_records", "Records written to the dead letter"),
+            merged: total("merged_records", "Records that a filter joined into others"),
             held: metrics.gauge("held_records", "Records stored and not yet settled", &[]),
             dropped: by_reason(
                 "dropped_records",
@@ -190,6 +200,11 @@ impl Account {
         self.0.dead_lettered.inc_by(records);
     }
 
+    /// Records that ended inside others.
+    pub fn merged(&self, records: u64) {
+        self.0.merged.inc_by(records);
+    }
+
     /// Records that ended for another reason.
     pub fn dropped(&self, reason: DropReason, records: u64, bytes: u64) {
         let add = |series: &[(DropReason, Counter)], by| {
@@ -206,12 +221,29 @@ impl Account {
         self.0.held.get()
     }
 
+    /// Records admitted so far.
+    pub fn received_so_far(&self) -> u64 {
+        self.0.received.get()
+    }
+
+    /// Records that the destination acknowledged so far.
+    pub fn delivered_so_far(&self) -> u64 {
+        self.0.delivered.get()
+    }
+
+    /// Records that ended for this reason so far.
+    pub fn dropped_so_far(&self, reason: DropReason) -> u64 {
+        let series = self.0.dropped.iter().find(|(which, _)| *which == reason);
+        series.map_or(0, |(_, counter)| counter.get())
+    }
+
     /// In minus out minus held; 0 at any quiet moment.
     pub fn imbalance(&self) -> i64 {
         let terms = &*self.0;
         let dropped: u64 = terms.dropped.iter().map(|(_, counter)| counter.get()).sum();
         let incoming = terms.received.get() + terms.recovered.get() + terms.created.get();
-        let outgoing = terms.delivered.get() + terms.dead_lettered.get() + dropped;
+        let outgoing =
+            terms.delivered.get() + terms.dead_lettered.get() + dropped + terms.merged.get();
         signed(incoming) - signed(outgoing) - terms.held.get()
     }
 }
@@ -220,7 +252,17 @@ impl Account {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     metrics: Metrics,
-    accounts: Arc<Mutex<Vec<(Holder, Gauge, Account)>>>,
+    pages: Arc<Mutex<Vec<Page>>>,
+}
+
+/// An account with whose it is.
+#[derive(Debug)]
+struct Page {
+    holder: Holder,
+    /// Carries the labels of the component.
+    metrics: Metrics,
+    imbalance: Gauge,
+    account: Account,
 }
 
 /// Sums over all accounts, for people.
@@ -239,20 +281,37 @@ impl Ledger {
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             metrics: metrics.clone(),
-            accounts: Arc::default(),
+            pages: Arc::default(),
         }
     }
 
-    /// Opens the account of a component; its labels come with `metrics`.
+    /// Opens the account of a component, or gives the one that is open; its labels come with `metrics`.
     pub fn open(&self, holder: Holder, metrics: &Metrics) -> Account {
+        let mut pages = self.pages();
+        if let Some(page) = pages.iter().find(|page| page.metrics.is_same(metrics)) {
+            return page.account.clone();
+        }
         let account = Account::new(holder, metrics);
         let help = "In minus out minus held; must be 0 at any quiet moment";
-        let gauge = metrics.gauge("ledger_imbalance_records", help, &[]);
-        self.accounts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((holder, gauge, account.clone()));
+        pages.push(Page {
+            holder,
+            metrics: metrics.clone(),
+            imbalance: metrics.gauge("ledger_imbalance_records", help, &[]),
+            account: account.clone(),
+        });
         account
+    }
+
+    /// Forgets a component that has ended for good, with all of its series. Should it come back, it begins with zeros.
+    pub fn close(&self, component_id: &str) {
+        let metrics = self.metrics.with(&[("component_id", component_id)]);
+        self.pages()
+            .retain(|page| !page.metrics.is_within(&metrics));
+        metrics.forget();
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The registry.
@@ -263,14 +322,15 @@ impl Ledger {
     /// Sums over all accounts.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for (holder, _, account) in self
-            .accounts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
+        for Page {
+            holder, account, ..
+        } in self.pages().iter()
         {
             match holder {
-                Holder::Pipeline => totals.received += account.0.received.get(),
+                Holder::Pipeline => {
+                    totals.received += account.0.received.get();
+                    totals.held += u64::try_from(account.0.held.get()).unwrap_or(0);
+                }
                 Holder::Output => {
                     totals.held += u64::try_from(account.0.held.get()).unwrap_or(0);
                     totals.sent += account.0.delivered.get();
@@ -282,13 +342,8 @@ impl Ledger {
 
     /// Writes the imbalance of every account into its gauge; called before each exposition.
     pub fn audit(&self) {
-        for (_, gauge, account) in self
-            .accounts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            gauge.set(account.imbalance());
+        for page in self.pages().iter() {
+            page.imbalance.set(page.account.imbalance());
         }
     }
 }
@@ -311,6 +366,9 @@ mod tests {
         account.delivered(6);
         account.dead_lettered(3);
         account.dropped(DropReason::Overflow, 1, 100);
+        assert_eq!(account.imbalance(), -10);
+        account.created(2);
+        account.merged(2);
         assert_eq!(account.imbalance(), -10);
         account.release(10);
         assert_eq!(account.imbalance(), 0);
@@ -339,5 +397,25 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn one_component_has_one_account_until_it_is_forgotten() {
+        let ledger = Ledger::new(&Metrics::new());
+        let metrics = ledger
+            .metrics()
+            .with(&[("component_id", "a"), ("kind", "x")]);
+        ledger.open(Holder::Output, &metrics).recovered(3);
+        let again = ledger.open(Holder::Output, &metrics);
+        assert_eq!((again.held_now(), ledger.totals().held), (3, 3));
+        ledger.close("a");
+        ledger.open(Holder::Output, &metrics).recovered(2);
+        assert_eq!(ledger.totals().held, 2);
+        assert!(
+            ledger
+                .metrics()
+                .encode()
+                .contains("weir_recovered_records_total{component_id=\"a\",kind=\"x\"} 2")
+        );
     }
 }

@@ -12,6 +12,9 @@ use super::{
     limit::{LeftOut, RateLimit},
 };
 
+/// Libraries that put whole answers, with labels and annotations, into their lines.
+const TALKATIVE: [&str; 1] = ["kube_client=off"];
+
 static LIMIT: LazyLock<RateLimit> = LazyLock::new(RateLimit::default);
 
 /// How log lines look.
@@ -39,6 +42,10 @@ impl Style {
 pub fn start(style: Style, level: &str) {
     let filter = std::env::var("WEIR_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = TALKATIVE
+        .iter()
+        .filter_map(|target| target.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

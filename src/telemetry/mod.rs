@@ -6,3 +6,4 @@ mod escape;
 pub mod ledger;
 mod limit;
 pub mod log;
+pub mod process;

@@ -4,43 +4,29 @@ mod args;
 
 use std::io::{self, Write};
 
-use sdk::{
-    config::ConfigErrors,
-    event::Tag,
-    plugin::{BuildCx, Kind},
-};
+use sdk::event::Tag;
 
 pub(super) use self::args::CatArgs;
-use super::exit;
-use crate::{
-    cat::{self, Again, CatError, Counts, Job},
-    plugins::PLUGINS,
-};
-
-/// The output that speaks the forward protocol.
-const OUTPUT: &str = "forward";
+use super::{complain, exit, reach};
+use crate::cat::{self, CatError, Counts, Job};
 
 /// Sends; the number is the exit code.
 pub(super) fn run(args: &CatArgs, err: &mut impl Write) -> u8 {
-    let secrets = match args.secrets(|name| std::env::var(name).ok()) {
+    let secrets = match args
+        .reach
+        .secrets(&args.to(), |name| std::env::var(name).ok())
+    {
         Ok(secrets) => secrets,
         Err(error) => {
             complain(err, &error.to_string(), error.help());
             return error.code();
         }
     };
-    let uname = rustix::system::uname();
-    let hostname = uname.nodename().to_string_lossy();
-    let table = args.table(&secrets, &hostname);
-    let output = PLUGINS
-        .iter()
-        .find(|plugin| plugin.kind() == Kind::Output && plugin.answers_to(OUTPUT))
-        .ok_or_else(Vec::new)
-        .and_then(|plugin| cat::output(plugin, table, &BuildCx::detached("cat")));
-    let output = match output {
+    let table = args.table(&secrets, &reach::hostname());
+    let output = match reach::output(table, "cat") {
         Ok(output) => output,
         Err(errors) => {
-            refused(err, &errors);
+            reach::refused(err, &errors, "cat");
             return exit::USAGE;
         }
     };
@@ -50,7 +36,7 @@ pub(super) fn run(args: &CatArgs, err: &mut impl Write) -> u8 {
         reading: args.reading(),
         retry_limit: args.retry_limit,
     };
-    let (counts, ended) = cat::run(job, io::stdin(), |again| warn(err, again));
+    let (counts, ended) = cat::run(job, io::stdin(), |again| reach::warn(err, again));
     finish(args, counts, &ended, err)
 }
 
@@ -89,54 +75,20 @@ fn summary(Counts { sent, arrived }: Counts, no_ack: bool) -> String {
     known
 }
 
-fn warn(err: &mut impl Write, Again { failure, wait }: Again<'_>) {
-    let secs = wait.as_secs();
-    drop(writeln!(
-        err,
-        "warning: {}; trying again in {secs} s",
-        failure.message
-    ));
-}
-
-fn refused(err: &mut impl Write, errors: &ConfigErrors) {
-    for error in errors {
-        let place = error.path.trim_start_matches('/');
-        let place = if place.is_empty() { OUTPUT } else { place };
-        let help = error.help.as_deref().unwrap_or("see `weir cat --help`");
-        complain(err, &format!("{place}: {}", error.message), help);
-    }
-}
-
-/// Nobody to tell is no reason to fail: the exit code says it too.
-fn complain(err: &mut impl Write, message: &str, help: &str) {
-    drop(write!(err, "error: {message}\n  help: {help}\n"));
-}
-
 #[cfg(test)]
 mod tests {
     use sdk::config::Secret;
 
-    use super::{
-        args::{Secrets, tests::parse},
-        *,
-    };
+    use super::{args::tests::parse, reach::Secrets, *};
 
     #[test]
     fn the_output_takes_the_table() {
-        let plugin = PLUGINS
-            .iter()
-            .find(|plugin| plugin.kind() == Kind::Output && plugin.answers_to(OUTPUT))
-            .unwrap();
         let build = |args: &[&str]| {
             let secrets = Secrets {
                 shared_key: Some(Secret::new("key")),
                 password: None,
             };
-            cat::output(
-                plugin,
-                parse(args).unwrap().table(&secrets, "here"),
-                &BuildCx::detached("cat"),
-            )
+            reach::output(parse(args).unwrap().table(&secrets, "here"), "cat")
         };
         assert!(build(&["app"]).is_ok());
         let all = [
@@ -156,7 +108,7 @@ mod tests {
             panic!("10 ms are too short");
         };
         let mut said = Vec::new();
-        refused(&mut said, &errors);
+        reach::refused(&mut said, &errors, "cat");
         let said = String::from_utf8(said).unwrap();
         assert!(
             said.starts_with("error: ack_response_timeout: 10ms is too short"),

@@ -14,16 +14,13 @@ use crate::config::{
         FilterDraft, Head, MatchDraft, OutputDraft, SourceDraft, StoreDraft, TagsDraft,
         TargetDraft, WayDraft,
     },
-    keys::{ComponentKeys, OutputKeys, SourceKeys, StoreKeys},
+    keys::{ComponentKeys, OutputKeys, SourceKeys, StatefulKeys, StoreKeys},
     kinds::{COPY, RELABEL, find_plugin},
     model::ROOT,
     schema::Schema,
     tree::{Content, Entry, Node},
-    validate::{Layers, Validator},
+    validate::{Layers, Validator, without_at},
 };
-
-/// Keys that Fluentd writes with an @.
-const WITH_AT: [(&str, &str); 3] = [("@type", "type"), ("@id", "id"), ("@label", "label")];
 
 impl Reader<'_> {
     pub(super) fn source(&mut self, mut node: Node, index: usize) -> SourceDraft {
@@ -46,10 +43,22 @@ impl Reader<'_> {
 
     pub(super) fn filter(&mut self, mut node: Node, place: &Place) -> FilterDraft {
         let kind = self.type_of(&mut node, Kind::Filter);
-        let schema = self.schemas.rule.clone();
-        let head = self.head(node, place, &kind, &[&schema]);
+        let (rule, stateful) = (self.schemas.rule.clone(), self.schemas.stateful.clone());
+        let has_memory = matches!(kind, Type::Plugin(plugin) if plugin.has_memory());
+        let mut engine = vec![&rule];
+        engine.extend(has_memory.then_some(&stateful));
+        let head = self.head(node, place, &kind, &engine);
         let tags = self.tags(&head);
-        FilterDraft { head, tags }
+        let StatefulKeys { failure } = if has_memory {
+            self.keys(&head.node)
+        } else {
+            StatefulKeys::default()
+        };
+        FilterDraft {
+            head,
+            tags,
+            failure,
+        }
     }
 
     pub(super) fn rule(&mut self, node: Node, place: &Place) -> MatchDraft {
@@ -66,6 +75,10 @@ impl Reader<'_> {
             Type::Copy => self.stores(&mut node, &place.derived_id),
             _ => Vec::new(),
         };
+        let secondary = match kind {
+            Type::Plugin(_) | Type::Unknown => node.take("secondary"),
+            Type::Relabel | Type::Copy => None,
+        };
         let own = match kind {
             Type::Plugin(_) | Type::Unknown => self.schemas.output.clone(),
             Type::Relabel => self.schemas.relabel.clone(),
@@ -73,7 +86,10 @@ impl Reader<'_> {
         };
         let head = self.head(node, place, &kind, &[schema, &own]);
         let way = match kind {
-            Type::Plugin(descriptor) => WayDraft::Output(Box::new(self.output(&head, descriptor))),
+            Type::Plugin(descriptor) => {
+                let secondary = secondary.and_then(|entry| self.secondary(entry, &head));
+                WayDraft::Output(Box::new(self.output(&head, descriptor, secondary)))
+            }
             Type::Relabel => WayDraft::Relabel {
                 label: self.relabel(&head),
             },
@@ -102,15 +118,21 @@ impl Reader<'_> {
         nodes.into_iter().enumerate().map(store).collect()
     }
 
-    fn output(&mut self, head: &Head, descriptor: &Descriptor) -> OutputDraft {
+    fn output(
+        &mut self,
+        head: &Head,
+        descriptor: &Descriptor,
+        secondary: Option<Head>,
+    ) -> OutputDraft {
         let OutputKeys {
             failure,
             buffer,
             dead_letter,
+            ..
         } = self.keys(&head.node);
         let default = match descriptor.build {
             Build::Output(_, default) => default,
-            Build::Input(_) | Build::Filter(_) => DefaultBuffer::Memory,
+            _ => DefaultBuffer::Memory,
         };
         let buffer = buffer.settle(default, &self.data_dir, &head.id);
         let dead_letter = dead_letter.settle(buffer.kind, &self.data_dir, &head.id);
@@ -118,6 +140,7 @@ impl Reader<'_> {
             failure,
             buffer,
             dead_letter,
+            secondary,
         }
     }
 
@@ -135,8 +158,8 @@ impl Reader<'_> {
     }
 
     /// What the type says, with complaints about it.
-    fn type_of(&mut self, node: &mut Node, wanted: Kind) -> Type {
-        self.without_at(node);
+    pub(super) fn type_of(&mut self, node: &mut Node, wanted: Kind) -> Type {
+        without_at(node, self.findings);
         let written = node
             .get("type")
             .map(|entry| (entry.node.text(), entry.node.span.clone()));
@@ -154,27 +177,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads on as if a key were written without the @ of Fluentd.
-    fn without_at(&mut self, node: &mut Node) {
-        for (fluentd, plain) in WITH_AT {
-            if node.get(plain).is_some() {
-                continue;
-            }
-            for entry in node.entries_mut() {
-                if entry.key == fluentd {
-                    let message = format!("`{fluentd}` is written `{plain}` here");
-                    let span = entry.key_span.clone();
-                    let finding = Diagnostic::new(Code::UnknownKey, span, message);
-                    let help = "write it without the @ and without quotes";
-                    self.findings.push(finding.help(help));
-                    plain.clone_into(&mut entry.key);
-                }
-            }
-        }
-    }
-
     /// Checks the table of a component and takes what every component has.
-    fn head(&mut self, mut node: Node, place: &Place, kind: &Type, engine: &[&Value]) -> Head {
+    pub(super) fn head(
+        &mut self,
+        mut node: Node,
+        place: &Place,
+        kind: &Type,
+        engine: &[&Value],
+    ) -> Head {
         let before = self.findings.len();
         let descriptor = match kind {
             Type::Plugin(descriptor) => Some(*descriptor),
@@ -199,7 +209,7 @@ impl Reader<'_> {
             ("filter", Some(name)) => format!("filter `{name}`"),
             (_, Some(name)) => format!("output `{name}`"),
         };
-        Validator::new(self.findings).table(&mut node, &layers, &owner);
+        Validator::new(self.findings, self.registry).table(&mut node, &layers, &owner);
         let is_own = |entry: &&Entry| {
             engine
                 .iter()

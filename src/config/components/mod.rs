@@ -1,6 +1,7 @@
 //! From the tree to components: sources, labels, and what is in them. `component.rs` reads each one.
 
 mod component;
+mod secondary;
 
 pub(super) use self::component::unreadable;
 
@@ -13,7 +14,10 @@ use super::{
     Registry,
     diagnostic::{Code, Diagnostic},
     draft::{Draft, LabelDraft},
-    keys::{ComponentKeys, CopyKeys, OutputKeys, RelabelKeys, RuleKeys, SourceKeys, StoreKeys},
+    keys::{
+        ComponentKeys, CopyKeys, OutputKeys, RelabelKeys, RuleKeys, SourceKeys, StatefulKeys,
+        StoreKeys,
+    },
     model::ROOT,
     schema,
     tree::{Content, Entry, Node},
@@ -23,6 +27,7 @@ use super::{
 struct Schemas {
     component: Value,
     source: Value,
+    stateful: Value,
     rule: Value,
     output: Value,
     relabel: Value,
@@ -66,6 +71,7 @@ impl<'a> Reader<'a> {
             schemas: Schemas {
                 component: schema::of::<ComponentKeys>(),
                 source: schema::of::<SourceKeys>(),
+                stateful: schema::of::<StatefulKeys>(),
                 rule: schema::of::<RuleKeys>(),
                 output: schema::of::<OutputKeys>(),
                 relabel: schema::of::<RelabelKeys>(),

@@ -2,6 +2,8 @@
 
 mod clashes;
 mod labels;
+mod privacy;
+mod strict;
 
 use std::collections::HashMap;
 
@@ -13,8 +15,13 @@ use super::{
 };
 use sdk::plugin::{Build, DefaultBuffer};
 
-/// Checks every rule.
-pub(super) fn check(draft: &Draft, service: &Service, admin_span: &Span) -> Vec<Diagnostic> {
+/// Checks every rule; with `strict` also what weakens a promise.
+pub(super) fn check(
+    draft: &Draft,
+    service: &Service,
+    admin_span: &Span,
+    strict: bool,
+) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     if draft.sources.is_empty() {
         let message = "there is no [[source]], so nothing would ever arrive";
@@ -42,6 +49,10 @@ pub(super) fn check(draft: &Draft, service: &Service, admin_span: &Span) -> Vec<
     }
     clashes::paths(draft, &mut findings);
     clashes::addresses(draft, service, admin_span, &mut findings);
+    privacy::check(draft, service, &mut findings);
+    if strict || service.strict {
+        strict::check(draft, &mut findings);
+    }
     findings
 }
 
@@ -72,6 +83,7 @@ fn outputs(target: &TargetDraft, ids: &mut Vec<String>, findings: &mut Vec<Diagn
             id_needed(head, output, ids, findings);
             memory_buffer(head, output, findings);
             contradictions(head, output, findings);
+            idle_secondary(output, findings);
         }
         _ => {}
     }
@@ -144,6 +156,18 @@ fn contradictions(head: &Head, output: &OutputDraft, findings: &mut Vec<Diagnost
             let message = format!("`{key}` says when to give up, and `retry_forever` says never");
             report(key, message, "remove one of the two");
         }
+    }
+}
+
+fn idle_secondary(output: &OutputDraft, findings: &mut Vec<Diagnostic>) {
+    let retry = &output.buffer.retry;
+    let is_endless = retry.max_times.is_none() && retry.timeout.is_none();
+    if let Some(secondary) = output.secondary.as_ref().filter(|_| is_endless) {
+        let message = "this secondary only gets what is refused, since retrying never ends";
+        let span = secondary.span.clone();
+        let finding = Diagnostic::new(Code::IdleSecondary, span, message);
+        let help = "write retry_timeout = \"72h\" in the `buffer` table, which is Fluentd's default, or retry_max_times";
+        findings.push(finding.help(help));
     }
 }
 

@@ -1,5 +1,10 @@
 //! Keys that somebody writes who comes from Fluentd, and what stands for them here.
 
+use super::{Code, Diagnostic, Node};
+
+/// Keys that Fluentd writes with an @.
+const WITH_AT: [(&str, &str); 3] = [("@type", "type"), ("@id", "id"), ("@label", "label")];
+
 /// Fluentd's keys that have no use or another form here. The first half is what to write or to know instead.
 const HINTS: &[(&str, &str)] = &[
     (
@@ -52,10 +57,6 @@ const HINTS: &[(&str, &str)] = &[
         "for `periodic` write retry_exponential_backoff_base = 1.0",
     ),
     (
-        "retry_secondary_threshold",
-        "remove it: records go to the dead letter when retrying ends",
-    ),
-    (
         "disable_chunk_backup",
         "write dead_letter.type = \"none\" to drop refused records",
     ),
@@ -89,4 +90,23 @@ pub(super) fn hint(key: &str, has: impl Fn(&str) -> bool) -> Option<String> {
     }
     let (_, hint) = HINTS.iter().find(|(name, _)| *name == key)?;
     Some((*hint).to_owned())
+}
+
+/// Reads on as if a key were written without the @ of Fluentd.
+pub(in crate::config) fn without_at(node: &mut Node, findings: &mut Vec<Diagnostic>) {
+    for (fluentd, plain) in WITH_AT {
+        if node.get(plain).is_some() {
+            continue;
+        }
+        for entry in node.entries_mut() {
+            if entry.key == fluentd {
+                let message = format!("`{fluentd}` is written `{plain}` here");
+                let span = entry.key_span.clone();
+                let finding = Diagnostic::new(Code::UnknownKey, span, message);
+                let help = "write it without the @ and without quotes";
+                findings.push(finding.help(help));
+                plain.clone_into(&mut entry.key);
+            }
+        }
+    }
 }

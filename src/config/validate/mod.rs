@@ -5,12 +5,15 @@
 
 mod choice;
 mod fluentd;
+mod inner;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::{fluentd::without_at, inner::kind_of};
 use super::{
+    Registry,
     diagnostic::{Code, Diagnostic, Span},
     nearest::{list, nearest},
     schema::{Property, Rest, Schema},
@@ -73,15 +76,18 @@ impl<'s> Layers<'s> {
 /// Checks trees.
 pub(super) struct Validator<'s, 'f> {
     findings: &'f mut Vec<Diagnostic>,
+    /// The plugins that tables inside may name.
+    registry: Registry,
     /// The tables around the one that is checked, from the outside: their names and schemas.
     around: Vec<(String, Layers<'s>)>,
 }
 
 impl<'s, 'f> Validator<'s, 'f> {
-    /// Reports to `findings`.
-    pub(super) fn new(findings: &'f mut Vec<Diagnostic>) -> Self {
+    /// Reports to `findings`; tables inside may name the plugins of `registry`.
+    pub(super) fn new(findings: &'f mut Vec<Diagnostic>, registry: Registry) -> Self {
         Self {
             findings,
+            registry,
             around: Vec::new(),
         }
     }

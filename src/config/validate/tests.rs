@@ -72,7 +72,7 @@ fn checked(text: &str) -> (Value, Vec<(Code, String, String)>) {
     let mut tree = tree.unwrap();
     let schema = schema::of::<Everything>();
     let layers = Layers::new(vec![Schema::new(&schema)]);
-    Validator::new(&mut findings).table(&mut tree, &layers, "the test");
+    Validator::new(&mut findings, &[]).table(&mut tree, &layers, "the test");
     let said = findings
         .into_iter()
         .map(|finding| (finding.code, finding.message, finding.help.unwrap()));
@@ -262,7 +262,7 @@ fn keys_are_known_missing_or_misplaced() {
     let schema = schema::of::<Everything>();
     let mut findings = Vec::new();
     let layers = Layers::new(vec![Schema::new(&schema)]);
-    Validator::new(&mut findings).table(&mut Node::default(), &layers, "the test");
+    Validator::new(&mut findings, &[]).table(&mut Node::default(), &layers, "the test");
     assert_eq!(findings.len(), 1);
     assert_eq!(
         findings[0].help.as_deref(),

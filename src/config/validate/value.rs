@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::{Code, Content, Diagnostic, Layers, Node, Schema, Validator, choice::one_of};
+use super::{Code, Content, Diagnostic, Layers, Node, Schema, Validator, choice::one_of, kind_of};
 use crate::config::formats;
 
 impl<'s> Validator<'s, '_> {
@@ -23,6 +23,9 @@ impl<'s> Validator<'s, '_> {
         }
         match &mut node.content {
             Content::Table(_) => {
+                if let Some(kind) = kind_of(schema) {
+                    return self.inner(node, kind, name);
+                }
                 let layers = Layers::new(vec![schema]);
                 self.table(node, &layers, &format!("`{name}`"));
             }
@@ -254,7 +257,8 @@ fn rewritten(node: &Node, schema: Schema<'_>, name: &str) -> String {
             format!("write {name} = {{ key = value }}, or a table of its own")
         }
         Content::Scalar(Value::String(text))
-            if takes("object") && schema.property("type").is_some() =>
+            if takes("object")
+                && (schema.property("type").is_some() || kind_of(schema).is_some()) =>
         {
             format!("write {name} = {{ type = {text:?} }}, or a table of its own")
         }

@@ -1,0 +1,93 @@
+//! Destinations that are away for long.
+
+use super::*;
+
+/// Down until that moment.
+fn until(moment: Instant) -> impl Fn(&[u32]) -> Outcome + Send + Sync + 'static {
+    move |_| {
+        if Instant::now() < moment {
+            down()
+        } else {
+            Outcome::Delivered
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_week_everything_arrives_in_order_and_nothing_was_dropped() {
+    let back = Instant::now() + 7 * DAY;
+    let mut rig = Rig::new(Setup::default(), until(back));
+    rig.put(0..500).await;
+    rig.start();
+    tokio::time::sleep_until(back).await;
+    assert_eq!(rig.node.account.held_now(), 500);
+    assert_eq!(rig.sum("weir_output_breaker_open"), 1);
+    let took = rig.drained(Duration::from_secs(400)).await;
+    assert!(took <= Duration::from_mins(6), "{took:?}");
+    let tries = rig.tries();
+    let arrived: Vec<u32> = tries
+        .iter()
+        .rev()
+        .take(500)
+        .rev()
+        .flat_map(|one| one.numbers.clone())
+        .collect();
+    assert_eq!(arrived, (0..500).collect::<Vec<_>>());
+    let pauses = tries.windows(2).map(|pair| pair[1].at - pair[0].at);
+    assert!(pauses.max().unwrap() <= Duration::from_secs(301));
+    assert!(tries.len() > 2_000, "it was tried all the time");
+    assert_eq!(rig.sum("weir_output_breaker_open"), 0);
+    assert_eq!(rig.sum("weir_dropped_records_total"), 0);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn many_workers_try_one_chunk_at_a_time_while_nothing_gets_through() {
+    let back = Instant::now() + HOUR;
+    let setup = Setup {
+        workers: 16,
+        ..Setup::default()
+    };
+    let mut rig = Rig::new(setup, until(back));
+    rig.put(0..100).await;
+    rig.start();
+    tokio::time::sleep_until(back).await;
+    // 1 + 2 + 4 s with all of them, then one at a time at 8 to 256 s, then every 300 s.
+    let tries = rig.tries().len();
+    assert!(tries < 3 * 16 + 20, "{tries}");
+    rig.drained(Duration::from_secs(400)).await;
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_chunks_that_fail_drain_by_themselves_and_none_is_forgotten() {
+    for kind in [FailureKind::Http5xx, FailureKind::Http4xx] {
+        let back = Instant::now() + DAY;
+        let answer = move |_: &[u32]| {
+            if Instant::now() < back {
+                fails(kind)
+            } else {
+                Outcome::Delivered
+            }
+        };
+        let setup = Setup {
+            workers: 4,
+            ..Setup::default()
+        };
+        let mut rig = Rig::new(setup, answer);
+        rig.put(0..10_000).await;
+        rig.start();
+        let mut longest = Duration::ZERO;
+        while Instant::now() < back {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            longest = longest.max(rig.node.unattempted());
+        }
+        assert!(longest <= Duration::from_secs(301), "{longest:?}");
+        let took = rig.drained(2 * HOUR).await;
+        assert!(took < Duration::from_mins(15), "{kind}: {took:?}");
+        assert_eq!(rig.node.unattempted(), Duration::ZERO);
+        assert_eq!(rig.node.account.delivered_so_far(), 10_000);
+        rig.end().await;
+        tokio::time::resume();
+    }
+}
