@@ -267,7 +267,7 @@ fn where_nobody_listens_the_address_is_named() {
         &[
             &format!("127.0.0.1:{port}: "),
             "refused",
-            "is a router listening there (--host, --port)?",
+            "is a router listening there?",
             "2 records sent, 0 acknowledged",
         ],
     );

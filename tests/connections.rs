@@ -100,7 +100,7 @@ impl Stage {
         let (p50, p99) = (latencies.percentile(50), latencies.percentile(99));
         println!("{what}");
         println!(
-            "figures memory_before_mib={} memory_peak_mib={peak} acks={} p50_ms={:.1} p99_ms={:.1} cpu_s={:.1} \
+            "result connections: memory_before_mib={} memory_peak_mib={peak} acks={} p50_ms={:.1} p99_ms={:.1} cpu_s={:.1} \
              elapsed_s={:.1}",
             self.memory_kib >> 10,
             latencies.len(),

@@ -40,6 +40,22 @@ pub(crate) fn send(method: &str, url: &str, body: &Value) -> (u16, String) {
     }
 }
 
+/// Posts nothing, with a token where one is given; status and body as JSON.
+pub(crate) fn post(url: &str, token: Option<&str>) -> (u16, Value) {
+    let mut request = agent().post(url);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    match request.send_empty() {
+        Ok(mut answer) => {
+            let body = answer.body_mut().read_to_string().unwrap_or_default();
+            let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+            (answer.status().as_u16(), body)
+        }
+        Err(error) => (0, Value::String(error.to_string())),
+    }
+}
+
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)

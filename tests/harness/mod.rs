@@ -1,14 +1,19 @@
 //! What the black-box tests share: the started router, senders, destinations, and waiting with a deadline.
 
+pub(crate) mod bulk;
 pub(crate) mod clients;
 pub(crate) mod crowd;
 pub(crate) mod docker;
 pub(crate) mod forward;
 pub(crate) mod http;
+pub(crate) mod kubernetes;
 pub(crate) mod metrics;
+pub(crate) mod postgres;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod servers;
+pub(crate) mod volume;
 pub(crate) mod wait;
 pub(crate) mod weir;
 

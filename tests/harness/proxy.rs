@@ -1,4 +1,5 @@
-//! A door in front of a real server: while it is shut, connections are refused and running ones are cut.
+//! A door in front of a real server: while it is shut, connections are refused and running ones are cut; while it is
+//! frozen, nothing moves.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,6 +17,7 @@ use super::eventually;
 pub(crate) struct Door {
     port: u16,
     target: SocketAddr,
+    frozen: Arc<AtomicBool>,
     open: Option<Open>,
 }
 
@@ -31,12 +33,18 @@ impl Door {
         Self {
             port: super::free_port(),
             target,
+            frozen: Arc::default(),
             open: None,
         }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Connections stay, and new ones are taken, but nothing moves: what a stopped process looks like. Or it moves again.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.frozen.store(is_frozen, Ordering::Relaxed);
     }
 
     /// Lets connections through from now on.
@@ -47,6 +55,7 @@ impl Door {
         let shut = Arc::new(AtomicBool::new(false));
         let streams = Arc::new(Mutex::new(Vec::new()));
         let (ends, kept, target) = (Arc::clone(&shut), Arc::clone(&streams), self.target);
+        let frozen = Arc::clone(&self.frozen);
         let listener = thread::spawn(move || {
             for inside in listener.incoming().flatten() {
                 if ends.load(Ordering::Relaxed) {
@@ -59,7 +68,8 @@ impl Door {
                     let clone = |stream: &TcpStream| stream.try_clone().expect("a handle");
                     kept.lock().expect("streams").push(clone(from));
                     let (from, to) = (clone(from), clone(to));
-                    thread::spawn(move || pump(from, to));
+                    let signs = [Arc::clone(&frozen), Arc::clone(&ends)];
+                    thread::spawn(move || pump(from, to, &signs));
                 }
             }
         });
@@ -90,9 +100,12 @@ impl Drop for Door {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) {
+fn pump(mut from: TcpStream, mut to: TcpStream, [frozen, ends]: &[Arc<AtomicBool>; 2]) {
     let mut bytes = vec![0; 64 << 10];
     while let Ok(len @ 1..) = from.read(&mut bytes) {
+        while frozen.load(Ordering::Relaxed) && !ends.load(Ordering::Relaxed) {
+            thread::sleep(super::wait::LOOK_EVERY);
+        }
         if to.write_all(&bytes[..len]).is_err() {
             break;
         }

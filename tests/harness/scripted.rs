@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -13,18 +13,20 @@ use std::{
 
 use rmpv::Value;
 
-use super::forward::encode;
+use super::{eventually, forward::encode};
 
 /// What it does with connections and messages, from the next one on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// Acknowledges each message so long after it was read.
     Acks(Duration),
+    /// Acknowledges another message than the one that was read.
+    Lies,
     /// Reads and says nothing.
     Silent,
     /// Takes connections and reads nothing.
     Deaf,
-    /// Closes each connection at once.
+    /// Closes each connection at once, and one that was open at its next message.
     Closes,
 }
 
@@ -48,6 +50,8 @@ struct Shared {
     manner: Mutex<Manner>,
     messages: Mutex<Vec<Message>>,
     streams: Mutex<Vec<TcpStream>>,
+    /// Connections that are being read.
+    serving: AtomicUsize,
 }
 
 impl Scripted {
@@ -60,6 +64,7 @@ impl Scripted {
             manner: Mutex::new(manner),
             messages: Mutex::default(),
             streams: Mutex::default(),
+            serving: AtomicUsize::new(0),
         });
         let own = Arc::clone(&shared);
         let listener = thread::spawn(move || own.listen(&listener));
@@ -76,6 +81,18 @@ impl Scripted {
 
     pub(crate) fn behave(&self, manner: Manner) {
         *self.shared.manner.lock().expect("the manner") = manner;
+    }
+
+    /// What it read since this was last asked, in this order.
+    pub(crate) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.shared.messages.lock().expect("the messages"))
+    }
+
+    /// Waits until everything is read that came over connections whose other end is gone.
+    pub(crate) fn reads_to_the_end(&self) {
+        eventually("every connection is read to its end", 20, || {
+            (self.shared.serving.load(Ordering::Acquire) == 0).then_some(())
+        });
     }
 
     /// What it read so far, in this order.
@@ -102,7 +119,11 @@ impl Shared {
             self.streams.lock().expect("the streams").push(kept);
             if manner != Manner::Deaf {
                 let own = Arc::clone(self);
-                thread::spawn(move || own.serve(stream));
+                self.serving.fetch_add(1, Ordering::Release);
+                thread::spawn(move || {
+                    own.serve(stream);
+                    own.serving.fetch_sub(1, Ordering::Release);
+                });
             }
         }
     }
@@ -112,13 +133,23 @@ impl Shared {
         let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
         while let Ok(message) = rmpv::decode::read_value(&mut reader) {
             let message = read(&message);
-            let ack = Value::Map(vec![("ack".into(), message.chunk.as_str().into())]);
+            let chunk = message.chunk.clone();
+            let manner = self.manner();
+            if manner == Manner::Closes {
+                return;
+            }
             self.messages.lock().expect("the messages").push(message);
-            if let Manner::Acks(delay) = self.manner() {
-                thread::sleep(delay);
-                if stream.write_all(&encode(&ack)).is_err() {
-                    return;
+            let acked = match manner {
+                Manner::Acks(delay) => {
+                    thread::sleep(delay);
+                    chunk
                 }
+                Manner::Lies => "another".to_owned(),
+                Manner::Silent | Manner::Deaf | Manner::Closes => continue,
+            };
+            let ack = Value::Map(vec![("ack".into(), acked.into())]);
+            if stream.write_all(&encode(&ack)).is_err() {
+                return;
             }
         }
     }

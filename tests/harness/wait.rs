@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks until `look` finds something, and returns it.
 ///

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -22,6 +22,54 @@ use super::{
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_weir");
+
+/// Runs a command of the binary in this folder to its end.
+pub(crate) fn command(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
+    let output = Command::new(BINARY)
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("weir runs");
+    Said {
+        code: output.status.code().expect("an exit code"),
+        out: output.stdout,
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// Standard output of a command that ended well.
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.code, 0, "{}", self.err);
+        std::str::from_utf8(&self.out).expect("text")
+    }
+
+    /// Standard output as JSON, whatever the exit code.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.out).expect("JSON on standard output")
+    }
+
+    /// Each line of standard output as JSON.
+    #[track_caller]
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let lines = self.text().lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+}
 
 /// Unit of the times in `/proc/PID/stat`, in milliseconds (100 ticks a second on Linux).
 const TICK_MS: u64 = 10;
@@ -108,14 +156,26 @@ impl Weir {
     }
 
     pub(crate) fn wait_ready(&self) {
-        eventually(
-            &format!("the router is ready; its log: {}", self.log_text()),
-            20,
-            || {
-                let (status, _) = http::get(&format!("http://{}/readyz", self.try_admin()?));
-                (status == 200).then_some(())
-            },
-        );
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.is_ready() {
+            let log = self.log_text();
+            assert!(
+                Instant::now() < deadline,
+                "not ready in 20 s; its log: {log}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the router says that it is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.try_admin()
+            .is_some_and(|admin| http::get(&format!("http://{admin}/readyz")).0 == 200)
+    }
+
+    /// Whether the process is gone.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -173,12 +233,16 @@ impl Weir {
     #[track_caller]
     pub(crate) fn settles(&self, patience_secs: u64) {
         holds(
-            "nothing held, no page unbalanced",
+            "nothing to look through, nothing held, no page unbalanced",
             patience_secs,
-            &(0.0, Vec::new()),
+            &(0.0, 0.0, Vec::new()),
             || {
                 let samples = self.metrics();
-                (samples.sum("weir_held_records", &[]), unbalanced(&samples))
+                (
+                    samples.sum("weir_buffer_recovery_left_bytes", &[]),
+                    samples.sum("weir_held_records", &[]),
+                    unbalanced(&samples),
+                )
             },
         );
     }

@@ -4,11 +4,16 @@
 //! [`Line`] for each thing that it tried. Its seed is printed first, so that a run can be repeated; a finding makes the
 //! exit code that of a failure, and stays in what is recorded.
 
+mod blackbox;
+mod buffer;
 mod connections;
+mod crash;
 mod forward;
 mod line;
+mod node;
 mod order;
 mod record;
+mod reload;
 
 pub(crate) use self::{line::Line, order::Order};
 
@@ -45,6 +50,60 @@ const CAMPAIGNS: &[Campaign] = &[
         about: "the receiver of a relay killed a hundred times under load, plain and over TLS with a key",
         options: forward::OPTIONS,
         run: forward::campaign,
+    },
+    Campaign {
+        name: "kill",
+        about: "a router killed a thousand times under load, at random moments and at system calls",
+        options: crash::OPTIONS,
+        run: crash::kill,
+    },
+    Campaign {
+        name: "power",
+        about: "the power lost five hundred times below a router",
+        options: crash::OPTIONS,
+        run: crash::power,
+    },
+    Campaign {
+        name: "reload",
+        about: "two hundred reloads under load, half of them refused",
+        options: reload::OPTIONS,
+        run: reload::campaign,
+    },
+    Campaign {
+        name: "soak",
+        about: "half an hour with destinations that are away, slow, silent or lying",
+        options: crash::SOAK_OPTIONS,
+        run: crash::soak,
+    },
+    Campaign {
+        name: "full",
+        about: "the disk full two hundred times, by the router and by a neighbour, for each overflow action",
+        options: crash::FULL_OPTIONS,
+        run: crash::full,
+    },
+    Campaign {
+        name: "damage",
+        about: "every bit of a buffer of 64 KiB flipped, and the end cut off at every byte",
+        options: buffer::DAMAGE_OPTIONS,
+        run: buffer::damage,
+    },
+    Campaign {
+        name: "model",
+        about: "a hundred thousand stories of a buffer by chance, against a small model",
+        options: buffer::MODEL_OPTIONS,
+        run: buffer::model,
+    },
+    Campaign {
+        name: "io",
+        about: "every system call of a buffer failing in every way, and kills and losses of power before each",
+        options: buffer::IO_OPTIONS,
+        run: buffer::io,
+    },
+    Campaign {
+        name: "node",
+        about: "50 containers at 20 MB/s with rotation and kills, a run that loses, and CPU time and lag at three speeds",
+        options: node::OPTIONS,
+        run: node::campaign,
     },
 ];
 

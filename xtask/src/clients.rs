@@ -1,6 +1,11 @@
-//! `cargo xtask clients`: the real fluent loggers that the tests send with, in pinned versions, and the Docker engine.
+//! `cargo xtask clients`: the real programs that the tests speak to: fluent loggers in pinned versions, the Docker engine,
+//! and the servers of the folder beside this file.
 //!
 //! The programs around them are in `tests/clients`; its README says how they are called.
+
+mod kubernetes;
+mod postgres;
+mod rsyslog;
 
 use crate::{packages, process, python, stamp, tree};
 use anyhow::{Context as _, Result, bail};
@@ -34,8 +39,11 @@ pub(crate) fn ensure() -> Result<()> {
     go(&sources.join("go"), &target.join("go")).context("the Go logger")?;
     java(&sources.join("java"), &target.join("java")).context("the Java logger")?;
     docker(&target.join("docker")).context("the Docker engine")?;
+    kubernetes::ensure(&target.join("kubernetes")).context("the Kubernetes API server")?;
+    postgres::ensure(&target.join("postgres")).context("PostgreSQL")?;
+    rsyslog::ensure(&target.join("rsyslog")).context("rsyslog")?;
     println!(
-        "the loggers for Python, Node, Go and Java, and the Docker engine, are in target/clients"
+        "the loggers for Python, Node, Go and Java, and the servers they are tested with, are in target/clients"
     );
     Ok(())
 }

@@ -54,10 +54,10 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 fn generate(before: &Tree, root: &Path) -> Result<Tree> {
     let mut tree = before.clone();
     for plugin in tidy::plugins(before) {
-        // An input and an output may have one name; with its kind it is one of them.
+        // An input and an output may have one name, or a parser and a formatter; with its kind it is one of them.
         let name = match plugin.section {
             None => plugin.rust_path.as_str(),
-            Some(_) => plugin.type_name(),
+            Some(_) => &plugin.kind_and_type(),
         };
         let table = weir(root, &["plugins", name, "--markdown"])?;
         fill(&mut tree, &plugin, &table)?;

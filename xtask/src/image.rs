@@ -4,10 +4,11 @@
 //! hand. So this proves the steps of the Dockerfile and the image that comes out, not the published base.
 
 mod base;
+pub(crate) mod kernel;
 mod store;
 mod trial;
 
-use self::store::Store;
+pub(crate) use self::store::Store;
 use crate::{packages, process, python, tree};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
@@ -17,7 +18,7 @@ use std::{
 };
 
 /// The name of the image that is built.
-const IMAGE: &str = "localhost/weir:test";
+pub(crate) const IMAGE: &str = "localhost/weir:test";
 /// Programs, and the packages that bring them.
 const PROGRAMS: [(&str, &str); 6] = [
     ("buildah", "buildah"),
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     match args {
         [] => check(),
         // What `check` starts in a network of its own.
-        ["--trial"] => trial::run(&Store::open(&target()?)?),
+        ["--trial"] => trial::run(&store()?),
         _ => bail!("usage: cargo xtask image"),
     }
 }
@@ -43,7 +44,17 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 /// Runs the whole check, as `cargo xtask test` does.
 pub(crate) fn check() -> Result<()> {
     let root = tree::root()?;
-    let target = target()?;
+    lint(&root, &target()?)?;
+    ensure()?;
+    println!("the image has {}", mebibytes(store()?.size(IMAGE)?));
+    // Ports of the quick start are fixed, so it is tried in a network of its own, where nobody else has them.
+    let mut trial = Command::new("unshare");
+    trial.arg("--net").arg(std::env::current_exe()?);
+    process::run(trial.args(["image", "--trial"]).current_dir(&root))
+}
+
+/// Makes sure that the image is there as the sources are. The result is the name of the image that it was built in.
+pub(crate) fn ensure() -> Result<String> {
     let id = process::output(Command::new("id").arg("--user"))?;
     ensure!(
         id.trim() == "0",
@@ -52,15 +63,15 @@ pub(crate) fn check() -> Result<()> {
     for (program, package) in PROGRAMS {
         packages::ensure_program(program, package)?;
     }
-    lint(&root, &target)?;
-    let store = Store::open(&target)?;
-    let rust = base::ensure(&store, &target)?;
-    build(&store, &root, &rust)?;
-    println!("the image has {}", mebibytes(store.size(IMAGE)?));
-    // Ports of the quick start are fixed, so it is tried in a network of its own, where nobody else has them.
-    let mut trial = Command::new("unshare");
-    trial.arg("--net").arg(std::env::current_exe()?);
-    process::run(trial.args(["image", "--trial"]).current_dir(&root))
+    let store = store()?;
+    let rust = base::ensure(&store, &target()?)?;
+    build(&store, &tree::root()?, &rust)?;
+    Ok(rust)
+}
+
+/// Where the images are.
+pub(crate) fn store() -> Result<Store> {
+    Store::open(&target()?)
 }
 
 fn target() -> Result<PathBuf> {

@@ -5,6 +5,7 @@
     reason = "a terminal tool talks on the terminal"
 )]
 
+mod assets;
 mod bench;
 mod campaign;
 mod chart;
@@ -77,6 +78,11 @@ const COMMANDS: &[Command] = &[
         run: clients::run,
     },
     Command {
+        name: "assets",
+        about: "check alert rules, dashboards and saved objects",
+        run: assets::run,
+    },
+    Command {
         name: "chart",
         about: "lint, render and validate the Helm chart",
         run: chart::run,
@@ -88,7 +94,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measure CPU time per record",
+        about: "CPU time per record, what durability costs, and how fast a buffer is recovered",
         run: bench::run,
     },
     Command {

@@ -99,14 +99,34 @@ impl Drop for Router {
 }
 
 fn is_ready(admin: u16) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", admin))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// The sum of a metric over its series.
+pub(super) fn metric(admin: u16, name: &str) -> anyhow::Result<u64> {
+    let text = get(admin, "/metrics")?;
+    let series = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.starts_with(['{', ' '])
+            .then(|| line.rsplit(' ').next())?
+    });
+    let mut sum = 0;
+    for value in series {
+        sum += value
+            .parse::<u64>()
+            .with_context(|| format!("{name} is {value}"))?;
+    }
+    Ok(sum)
+}
+
+/// What the admin port answers.
+fn get(admin: u16, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", admin))?;
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// An empty folder under `target/`.

@@ -8,7 +8,7 @@ pub(crate) struct Line {
     /// What was tried, such as the name of a fuzz target.
     pub(crate) what: String,
     /// Names and values; a unit is the end of the name.
-    pub(crate) figures: Vec<(&'static str, String)>,
+    pub(crate) figures: Vec<(String, String)>,
     /// What was found, when it should not have been.
     pub(crate) failure: Option<String>,
 }
@@ -24,8 +24,8 @@ impl Line {
     }
 
     /// Adds a figure.
-    pub(crate) fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        self.figures.push((name, value.to_string()));
+    pub(crate) fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.figures.push((name.to_owned(), value.to_string()));
         self
     }
 

@@ -8,8 +8,8 @@ use std::{fs, path::Path, process::Command};
 
 /// Its name holds what it is made from, so that another recipe makes another image.
 const NAME: &str = "localhost/stand-in/rust";
-/// Packages besides the smallest system.
-const PACKAGES: &str = "gcc,make,libc6-dev,ca-certificates";
+/// Packages besides the smallest system. The Rust image has curl too, which the trial of the chart needs.
+const PACKAGES: &str = "gcc,make,libc6-dev,ca-certificates,curl";
 /// Where the toolchain is mounted.
 const TOOLCHAIN: &str = "/usr/local/rust";
 /// What the Rust image has in its environment.

@@ -12,13 +12,23 @@ use std::{
 const FOLDERS: [&str; 3] = ["root", "run", "cache"];
 
 /// Images and containers of this command alone.
-pub(super) struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
+    /// Another store, whose images are there as well.
+    images: Option<PathBuf>,
 }
 
 impl Store {
     pub(super) fn open(target: &Path) -> Result<Self> {
-        let folder = target.join("store");
+        Self::at(target.join("store"), None)
+    }
+
+    /// A store for containers in `folder`, with the images of this one.
+    pub(crate) fn beside(&self, folder: PathBuf) -> Result<Self> {
+        Self::at(folder, Some(self.folder.join("root")))
+    }
+
+    fn at(folder: PathBuf, images: Option<PathBuf>) -> Result<Self> {
         // Podman writes down where its store is and refuses one that was moved.
         stamp::ensure(&folder, &folder.display().to_string(), || {
             for folder in FOLDERS.map(|name| folder.join(name)) {
@@ -31,7 +41,7 @@ impl Store {
             }
             Ok(())
         })?;
-        Ok(Self { folder })
+        Ok(Self { folder, images })
     }
 
     /// `buildah` or `podman` on this store.
@@ -41,6 +51,10 @@ impl Store {
             command.arg(option).arg(self.folder.join(name));
         }
         command.args(["--storage-driver", "overlay"]);
+        if let Some(images) = &self.images {
+            command.arg("--storage-opt");
+            command.arg(format!("overlay.imagestore={}", images.display()));
+        }
         // Steps run without a container runtime, which needs more of a machine than is sure to be there.
         command.env("BUILDAH_ISOLATION", "chroot");
         // The caches that a Dockerfile mounts are kept there.
@@ -49,11 +63,21 @@ impl Store {
     }
 
     /// `podman` for containers: with the runtime that bears control groups of both versions, and without a journal.
-    pub(super) fn podman(&self) -> Command {
+    pub(crate) fn podman(&self) -> Command {
         let mut command = self.command("podman");
         command.args(["--runtime", "runc", "--events-backend", "file"]);
         // It complains that nothing keeps the time of health checks; they are run by hand. Failures are told anyway.
         command.args(["--log-level", "fatal"]);
+        command
+    }
+
+    /// `podman run` for a container with this name, with limits that every machine grants.
+    pub(crate) fn run(&self, name: &str) -> Command {
+        let mut command = self.podman();
+        command.args(["run", "--pull", "never", "--name", name]);
+        for limit in ["nofile=1024:1024", "nproc=1024:1024"] {
+            command.args(["--ulimit", limit]);
+        }
         command
     }
 

@@ -1,6 +1,6 @@
 //! The quick start in a container without rights: a record goes in over the forward port and comes out in a day file.
 
-use super::{IMAGE, store::Store};
+use super::{IMAGE, kernel, store::Store};
 use crate::process;
 use anyhow::{Context as _, Result, bail, ensure};
 use rmpv::Value;
@@ -18,16 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// The port of the quick start for the forward protocol.
 const FORWARD: &str = "127.0.0.1:24224";
-/// What a process without rights shows in its status: user and group of the image, no capability of any kind.
-const STATUS: [(&str, &str); 7] = [
-    ("Uid", "65532"),
-    ("Gid", "65532"),
-    ("CapPrm", "0000000000000000"),
-    ("CapEff", "0000000000000000"),
-    ("CapBnd", "0000000000000000"),
-    ("CapAmb", "0000000000000000"),
-    ("NoNewPrivs", "1"),
-];
+/// The user of the image.
+const USER: &str = "65532";
 
 /// A running container with a volume. Both go with it.
 struct Container<'a> {
@@ -55,7 +47,7 @@ fn trial(container: &Container<'_>) -> Result<()> {
             Ok(check.stdout(Stdio::null()).status()?.success())
         },
     )?;
-    container.has_no_rights()?;
+    kernel::has_no_rights(&container.inspect("{{.State.Pid}}")?, USER)?;
     let message = format!("a record of trial {}", std::process::id());
     send(&message).context("send a record with an acknowledgement")?;
     let logs = container.volume()?.join("data/logs");
@@ -65,7 +57,7 @@ fn trial(container: &Container<'_>) -> Result<()> {
     let code = container.inspect("{{.State.ExitCode}}")?;
     ensure!(code == "0", "the container ended with {code} instead of 0");
     println!(
-        "the quick start ran read-only, as user 65532, without capabilities: one record in, acknowledged, one out"
+        "the quick start ran read-only, as user {USER}, without capabilities: one record in, acknowledged, one out"
     );
     Ok(())
 }
@@ -76,9 +68,9 @@ impl<'a> Container<'a> {
             store,
             name: format!("weir-trial-{}", std::process::id()),
         };
-        let mut run = store.podman();
-        run.args(["run", "--detach", "--name", &container.name]);
-        run.args(["--network", "host", "--log-driver", "k8s-file"]);
+        let mut run = store.run(&container.name);
+        run.args(["--detach", "--network", "host"]);
+        run.args(["--log-driver", "k8s-file"]);
         run.args([
             "--read-only",
             "--read-only-tmpfs=false",
@@ -87,13 +79,6 @@ impl<'a> Container<'a> {
         ]);
         run.args(["--security-opt", "no-new-privileges"]);
         run.args(["--volume", &format!("{}:/var/lib/weir", container.name)]);
-        // Limits that every machine grants.
-        run.args([
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=1024:1024",
-        ]);
         process::run(run.arg(IMAGE).stdout(Stdio::null()))?;
         Ok(container)
     }
@@ -115,28 +100,6 @@ impl<'a> Container<'a> {
         let mounts = self.inspect("{{range .Mounts}}{{.Source}}{{end}}")?;
         Ok(mounts.into())
     }
-
-    /// The kernel says so, not the options that were given.
-    fn has_no_rights(&self) -> Result<()> {
-        let pid = self.inspect("{{.State.Pid}}")?;
-        let read = |name: &str| {
-            let path = format!("/proc/{pid}/{name}");
-            fs::read_to_string(&path).with_context(|| format!("read {path}"))
-        };
-        let status = read("status")?;
-        for (name, expected) in STATUS {
-            let found = field(&status, name);
-            ensure!(
-                found == Some(expected),
-                "{name} is {found:?} instead of {expected}"
-            );
-        }
-        ensure!(
-            has_read_only_root(&read("mountinfo")?),
-            "the root file system can be written"
-        );
-        Ok(())
-    }
 }
 
 impl Drop for Container<'_> {
@@ -150,24 +113,6 @@ impl Drop for Container<'_> {
             drop(command.stdout(Stdio::null()).stderr(Stdio::null()).status());
         }
     }
-}
-
-/// The first value of a line of `/proc/PID/status`.
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = status.lines();
-    let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()
-}
-
-/// Fields 5 and 6 of a mount are its place and its options (proc(5)).
-fn has_read_only_root(mounts: &str) -> bool {
-    mounts.lines().any(|line| {
-        let mut fields = line.split(' ').skip(4);
-        fields.next() == Some("/")
-            && fields
-                .next()
-                .is_some_and(|options| options.split(',').any(|option| option == "ro"))
-    })
 }
 
 /// Sends one record and waits for the acknowledgement.
@@ -209,28 +154,4 @@ fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
         thread::sleep(BETWEEN_LOOKS);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_of_a_process_is_read() {
-        let status = "Name:\tweir\nUid:\t65532\t65532\t65532\t65532\nCapEff:\t0000000000000000\n";
-        assert_eq!(field(status, "Uid"), Some("65532"));
-        assert_eq!(field(status, "CapEff"), Some("0000000000000000"));
-        assert_eq!(field(status, "Cap"), None);
-    }
-
-    #[test]
-    fn a_root_that_can_be_written_is_seen() {
-        let mount = |options: &str| {
-            format!(
-                "1 2 0:3 / / {options} - overlay overlay rw\n4 1 0:5 / /proc ro - proc proc rw\n"
-            )
-        };
-        assert!(has_read_only_root(&mount("ro,relatime")));
-        assert!(!has_read_only_root(&mount("rw,relatime")));
-    }
 }

@@ -1,7 +1,7 @@
 //! THE list of steps of `cargo xtask test`, and the short ones among them.
 
 use crate::{
-    chart, clients, deny, docs, fuzz, image, new_plugin, packages, process, servers, tidy,
+    assets, chart, clients, deny, docs, fuzz, image, new_plugin, packages, process, servers, tidy,
     tree::Tree,
 };
 use anyhow::{Context as _, Result, bail};
@@ -17,7 +17,7 @@ pub(super) struct Step {
 }
 
 /// What the steps need from the system besides a Rust toolchain, Python, Node, Go and Java.
-const PACKAGES: &[&str] = &["git", "python3-venv"];
+const PACKAGES: &[&str] = &["git", "python3-venv", "strace", "e2fsprogs", "mount"];
 /// A snapshot that differs is a failure, not a new file in the checkout.
 const SNAPSHOTS: [(&str, &str); 1] = [("INSTA_UPDATE", "no")];
 /// The test target that needs servers and clients.
@@ -86,19 +86,24 @@ pub(super) const STEPS: &[Step] = &[
         run: |_| clients::ensure(),
     },
     Step {
+        name: "assets",
+        about: "alert rules, dashboards and saved objects",
+        run: |_| assets::check(),
+    },
+    Step {
         name: "blackbox",
         about: "the built binary, spoken to from outside",
         run: black_box,
     },
     Step {
-        name: "chart",
-        about: "the Helm chart",
-        run: |_| chart::check(),
-    },
-    Step {
         name: "image",
         about: "the container image",
         run: |_| image::check(),
+    },
+    Step {
+        name: "chart",
+        about: "the Helm chart",
+        run: |_| chart::check(),
     },
 ];
 
@@ -123,11 +128,13 @@ fn rustdoc(root: &Path) -> Result<()> {
     process::run(command.env("RUSTDOCFLAGS", "-D warnings").current_dir(root))
 }
 
-/// Everything that cargo tests, but for the black box.
+/// Everything that cargo tests, but for the black box. Deliberate defects are there, and switched on by no one but the
+/// test that they are noticed by.
 fn unit(root: &Path) -> Result<()> {
     let mut command = process::cargo();
     command.current_dir(root);
-    command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+    command.args(["test", "--workspace", "--features", "weir/defects"]);
+    command.args(["--no-fail-fast", "--lib", "--bins"]);
     for target in test_targets(&metadata(root)?) {
         command.args(["--test", &target]);
     }

@@ -63,6 +63,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
 /// Kinds of dependency tables in a manifest.
 const DEPENDENCY_TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
+/// Shelves that the tests of a plugin may use: what they hold is named in tables inside other plugins.
+const FOR_TESTS: [&str; 2] = ["parsers", "formatters"];
+
 /// A plugin depends on libraries of the house only, and every dependency is inherited.
 pub(super) fn manifests(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -78,7 +81,7 @@ pub(super) fn manifests(repository: &Repository) -> Vec<Finding> {
             findings.push(Finding::new(path, 1, "is not TOML"));
             continue;
         };
-        for (name, value) in dependencies(&manifest) {
+        for (kind, name, value) in dependencies(&manifest) {
             let line = line_of(text, |line| line.starts_with(name));
             if value.get("workspace").and_then(Value::as_bool) != Some(true) {
                 let message = format!(
@@ -87,7 +90,12 @@ pub(super) fn manifests(repository: &Repository) -> Vec<Finding> {
                 findings.push(Finding::new(path, line, message));
             }
             let package = folder.trim_start_matches("plugins/");
-            if package != "xtask" && package != name && is_forbidden(package, name, &ours) {
+            let is_for_tests = kind == "dev-dependencies" && FOR_TESTS.contains(&name);
+            if package != "xtask"
+                && package != name
+                && !is_for_tests
+                && is_forbidden(package, name, &ours)
+            {
                 let message = format!(
                     "`{package}` may not depend on `{name}`: a plugin knows the SDK and libraries only"
                 );
@@ -98,8 +106,8 @@ pub(super) fn manifests(repository: &Repository) -> Vec<Finding> {
     findings
 }
 
-/// Every dependency of a manifest, also those under `[target.*]`.
-fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
+/// Every dependency of a manifest, also those under `[target.*]`, with the kind of its table.
+fn dependencies(manifest: &Table) -> impl Iterator<Item = (&'static str, &str, &Value)> {
     let targets = manifest
         .get("target")
         .and_then(Value::as_table)
@@ -107,10 +115,12 @@ fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
         .flat_map(|targets| targets.values().filter_map(Value::as_table));
     std::iter::once(manifest)
         .chain(targets)
-        .flat_map(|table| DEPENDENCY_TABLES.map(|kind| table.get(kind)))
-        .filter_map(|table| table?.as_table())
-        .flatten()
-        .map(|(name, value)| (name.as_str(), value))
+        .flat_map(|table| DEPENDENCY_TABLES.map(|kind| (kind, table.get(kind))))
+        .filter_map(|(kind, table)| Some((kind, table?.as_table()?)))
+        .flat_map(|(kind, table)| {
+            let named = table.iter();
+            named.map(move |(name, value)| (kind, name.as_str(), value))
+        })
 }
 
 /// Whether `package` may not depend on `name`: the engine, a plugin or a shelf; the SDK on nothing of ours.

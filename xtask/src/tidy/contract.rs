@@ -28,6 +28,13 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
+    /// The name by which `weir plugins` knows a plugin of a shelf: `filter_grep`, `parser_json`.
+    pub(crate) fn kind_and_type(&self) -> String {
+        let path = self.rust_path.split_once("::");
+        let kind = path.map_or("", |(shelf, _)| shelf.trim_end_matches('s'));
+        format!("{kind}_{}", self.type_name())
+    }
+
     /// The value of `type` in a configuration.
     pub(crate) fn type_name(&self) -> &str {
         self.rust_path

@@ -3,12 +3,14 @@
 //! A rule looks at the whole repository in memory and returns what it finds. To add one, write a
 //! function, name it in [`RULES`], and give it a small tree in its tests that makes it speak.
 
+mod alerts;
 mod arrows;
 mod budgets;
 mod contract;
 mod lock;
 mod names;
 mod paper;
+mod promises;
 mod proofs;
 mod source;
 
@@ -81,6 +83,7 @@ impl Repository {
 type Rule = fn(&Repository) -> Vec<Finding>;
 
 const RULES: &[Rule] = &[
+    alerts::explained,
     arrows::manifests,
     arrows::imports,
     arrows::plugin_names,
@@ -97,6 +100,9 @@ const RULES: &[Rule] = &[
     paper::decisions,
     paper::paths,
     paper::machine,
+    promises::learned,
+    promises::noticed,
+    promises::proven,
     proofs::named,
     proofs::cases,
 ];
@@ -120,6 +126,9 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 
 /// Prints every finding; an error when there is one.
 pub(crate) fn report(tree: Tree) -> Result<()> {
+    for line in promises::open(&Repository::new(tree.clone())) {
+        println!("{line}");
+    }
     let findings = findings(tree);
     for finding in &findings {
         println!("{finding}");

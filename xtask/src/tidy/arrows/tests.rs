@@ -14,6 +14,8 @@ fn check_manifest(folder: &str, dependencies: &str, expected: &[&str]) {
     files.extend(LIBRARIES);
     files.push(("plugins/in_a/src/lib.rs", ""));
     files.push(("plugins/filters/src/lib.rs", ""));
+    files.push(("plugins/parsers/src/lib.rs", ""));
+    files.push(("plugins/formatters/src/lib.rs", ""));
     check(manifests, &files, expected);
 }
 
@@ -31,6 +33,12 @@ fn a_plugin_depends_on_libraries_only() {
     ];
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     check_manifest("plugins/out_b", text, &expected);
+    let tests = "[dev-dependencies]\nparsers.workspace = true\nformatters.workspace = true\n";
+    check_manifest("plugins/out_b", tests, &[]);
+    let text = "[dependencies]\nparsers.workspace = true\n";
+    let message =
+        format!("plugins/out_b/Cargo.toml:2: `out_b` may not depend on `parsers`: {rest}");
+    check_manifest("plugins/out_b", text, &[&message]);
     let text = "[dependencies]\nforward_protocol.workspace = true\n";
     let message =
         format!("plugins/sdk/Cargo.toml:2: `sdk` may not depend on `forward_protocol`: {rest}");
