@@ -110,6 +110,7 @@ fn l08_a_router_that_blocks_is_idle_and_ends_in_time() {
     let receiver = receiver(port, "");
     let (running, receiving) = (home.start(), receiver.start());
     running.settles(30);
+    receiving.settles(30);
     let arrived = numbers(&receiver.records("out"));
     assert!(
         (0..stored).all(|n| arrived.binary_search(&n).is_ok()),
@@ -242,6 +243,7 @@ fn l22_a_damaged_buffer_starts_ready_says_so_and_takes_new_records() {
     let running = home.start();
     store(&running, 20..40);
     running.settles(30);
+    receiving.settles(30);
     let metrics = running.metrics();
     assert!(metrics.sum("weir_buffer_corrupt_ranges_total", &[]) > 0.0);
     let lost = metrics.sum("weir_dropped_records_total", &["reason=\"corrupt\""]);
@@ -302,6 +304,7 @@ fn l30_the_buffer_of_an_output_that_is_not_configured_waits_for_it() {
     fs::write(home.config(), with).expect("a file");
     let running = home.start();
     running.settles(30);
+    receiving.settles(30);
     assert_eq!(
         numbers(&receiver.records("out")),
         (0..20).collect::<Vec<_>>()
@@ -351,6 +354,7 @@ fn l48_what_fails_while_it_ends_is_there_after_the_next_start() {
     let receiving = receiver.start();
     let running = home.start();
     running.settles(30);
+    receiving.settles(30);
     assert_eq!(
         numbers(&receiver.records("out")),
         (0..50).collect::<Vec<_>>()
@@ -410,6 +414,7 @@ retry_max_interval = "200ms"
     let receiver = receiver(port, "");
     let receiving = receiver.start();
     running.settles(30);
+    receiving.settles(30);
     assert_eq!(numbers(&home.records("out")), all);
     assert_eq!(numbers(&receiver.records("out")), all);
     assert!(running.stop().success() && receiving.stop().success());
