@@ -248,8 +248,10 @@ fn surroundings(workload: &Value) -> Result<()> {
     };
     let run = find("/containers", "weir").context("no container runs")?;
     ensure!(
-        texts(&run, "/args") == ["run", "-c", CONFIG],
-        "the container runs something else"
+        matches!(&texts(&run, "/args")[..], [run, watch @ .., c, config]
+            if run == "run" && c == "-c" && config == CONFIG && watch.iter().all(|word| word == "--watch")),
+        "the container runs something else: {:?}",
+        texts(&run, "/args")
     );
     let Some(check) = find("/initContainers", "check") else {
         return Ok(());
