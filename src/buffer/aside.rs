@@ -2,13 +2,14 @@
 //!
 //! Of a disk buffer's chunk, only the places of its frames stay in memory; it is read again when its time has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sdk::output::Bitmap;
 use tokio::time::Instant;
 
 use super::{
     chunk::{Mark, Parcel},
+    chunk_keys::Key,
     index::Index,
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Asides {
     waiting: BTreeMap<(Instant, u64), Parcel>,
     /// Those that are due, the oldest first.
     due: BTreeMap<u64, Parcel>,
+    /// How many chunks there are of each key.
+    keys: HashMap<Key, usize>,
     frames: usize,
 }
 
@@ -42,6 +45,9 @@ impl Asides {
     /// Puts one aside until then.
     pub(super) fn put(&mut self, parcel: Parcel, until: Instant) {
         self.frames += parcel.marks.len();
+        if let Some(key) = &parcel.key {
+            *self.keys.entry(key.clone()).or_default() += 1;
+        }
         self.waiting.insert((until, parcel.first()), parcel);
     }
 
@@ -70,7 +76,7 @@ impl Asides {
     /// The oldest of those that are due.
     pub(super) fn take_due(&mut self) -> Option<Parcel> {
         let (_, parcel) = self.due.pop_first()?;
-        self.frames -= parcel.marks.len();
+        self.took(&parcel);
         Some(parcel)
     }
 
@@ -82,18 +88,33 @@ impl Asides {
             Some(key) if due.is_none_or(|due| key.1 < due) => self.waiting.remove(&key)?,
             _ => self.due.pop_first()?.1,
         };
-        self.frames -= parcel.marks.len();
+        self.took(&parcel);
         Some(parcel)
+    }
+
+    fn took(&mut self, parcel: &Parcel) {
+        self.frames -= parcel.marks.len();
+        free(&mut self.keys, parcel);
+    }
+
+    /// Whether there is a chunk of this key.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.keys.contains_key(key)
     }
 
     /// Takes these frames out of the chunks they are in. Returns how many of their records were not settled.
     pub(super) fn remove(&mut self, which: impl Fn(&Mark) -> bool) -> (u64, Vec<Mark>) {
         let (mut records, mut removed) = (0, Vec::new());
+        let keys = &mut self.keys;
         let mut remove = |parcel: &mut Parcel| {
             if parcel.marks.iter().any(&which) {
                 records += parcel.remove(&which, &mut removed);
             }
-            !parcel.marks.is_empty()
+            let is_left = !parcel.marks.is_empty();
+            if !is_left {
+                free(keys, parcel);
+            }
+            is_left
         };
         self.waiting.retain(|_, parcel| remove(parcel));
         self.due.retain(|_, parcel| remove(parcel));
@@ -109,9 +130,20 @@ impl Asides {
     }
 }
 
+/// A chunk of this key is gone.
+fn free(keys: &mut HashMap<Key, usize>, parcel: &Parcel) {
+    let Some(key) = &parcel.key else { return };
+    if let Some(count) = keys.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            keys.remove(key);
+        }
+    }
+}
+
 impl Parcel {
     /// Takes these frames out of a chunk that is not in memory. Returns how many of their records were not settled.
-    fn remove(&mut self, which: impl Fn(&Mark) -> bool, removed: &mut Vec<Mark>) -> u64 {
+    pub(super) fn remove(&mut self, which: impl Fn(&Mark) -> bool, removed: &mut Vec<Mark>) -> u64 {
         let (mut gone, mut alive, mut place) = (0, Vec::new(), 0);
         for mark in std::mem::take(&mut self.marks) {
             let is_alive = |place: &u32| self.live.as_ref().is_none_or(|live| live.get(*place));
@@ -147,7 +179,7 @@ impl Index {
         if self.aside.frames + parcel.marks.len() > FRAMES_MAX {
             return Err(parcel);
         }
-        self.in_flight.remove(&number);
+        self.land(number);
         if self.on_disk {
             parcel.frames = Vec::new();
         }

@@ -17,8 +17,8 @@ use super::{
 pub(super) enum Job {
     Segment(SegmentJob),
     Group(u64, Vec<Piece>),
-    /// A chunk that was set aside.
-    Aside(Parcel),
+    /// A chunk of which only the places are in memory.
+    Again(Parcel),
 }
 
 /// A part of a segment to be read.
@@ -58,8 +58,11 @@ pub(super) struct SegmentRead {
 impl Index {
     /// What is to be read now; `None` when nothing is.
     pub(super) fn job(&mut self, limits: &Limits) -> Option<Job> {
+        if let Some(parcel) = self.absent.take() {
+            return Some(Job::Again(parcel));
+        }
         if let Some(parcel) = self.aside.take_due() {
-            return Some(Job::Aside(parcel));
+            return Some(Job::Again(parcel));
         }
         if let Some(id) = self.draining.front().copied() {
             return Some(Job::Group(id, self.take_pieces(id, limits)));
@@ -167,7 +170,16 @@ impl Index {
             _ => {}
         }
         self.backlog_ms = newest_ms.or(self.backlog_ms).filter(|_| self.has_backlog());
-        self.stash(parcel)
+        self.take_read(parcel)
+    }
+
+    /// Takes in frames that were read for the first time. Returns those that have nothing to deliver.
+    pub(super) fn take_read(&mut self, parcel: Parcel) -> Vec<Mark> {
+        if self.stage.limits.is_grouped() {
+            self.stage_read(parcel)
+        } else {
+            self.stash(parcel)
+        }
     }
 
     /// Keeps a chunk for the next worker. Returns the frames of one that has nothing to deliver.

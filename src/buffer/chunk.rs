@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sdk::output::{Bitmap, Frame};
 use tokio::time::Instant;
 
-use super::{Owner, layout::Place, now_ms, tries::Tries};
+use super::{Owner, chunk_keys::Key, layout::Place, now_ms, tries::Tries};
 
 /// A frame as the buffer keeps account of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(super) struct Parcel {
     pub(super) live: Option<Bitmap>,
     /// When its oldest frame was stored, if that is known to the monotonic clock.
     pub(super) arrived: Option<Instant>,
+    /// What its records have in common, where chunks have keys.
+    pub(super) key: Option<Key>,
 }
 
 impl Parcel {
@@ -61,7 +63,12 @@ impl Parcel {
         live.unwrap_or_else(|| self.records())
     }
 
-    /// Bytes of its events.
+    /// Whether its frames need not be read.
+    pub(super) fn is_in_memory(&self) -> bool {
+        !self.frames.is_empty() || self.marks.is_empty()
+    }
+
+    /// Bytes of its events, as far as they are in memory.
     pub(super) fn events_len(&self) -> usize {
         self.frames.iter().map(|frame| frame.events.len()).sum()
     }
@@ -187,7 +194,13 @@ impl Chunk {
             shared.account.release(left);
         }
         shared.done(std::mem::take(&mut self.parcel.marks));
-        shared.index().left(self.number);
+        let mut index = shared.index();
+        index.land(self.number);
+        let is_awaited = index.is_awaited();
+        drop(index);
+        if is_awaited {
+            shared.notify.notify_waiters();
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use super::{
     chunk::Parcel,
     layout::{Group, Piece, Segment, Stored, chunk_of, complete},
     log::Begun,
-    queue::{Cursor, Limits, Recent},
+    queue::{Cursor, Flying, Limits, Recent},
+    stage::Stage,
     status::Portion,
     tries::Tried,
 };
@@ -44,13 +45,17 @@ pub(super) struct Index {
     /// What frames went through that are not done.
     pub(super) tried: Tried,
     pub(super) loading: bool,
-    /// Chunks with the workers, and when the oldest frame of each was stored.
-    pub(super) in_flight: BTreeMap<u64, u64>,
+    /// Chunks that grow and wait, where they have keys or an order.
+    pub(super) stage: Stage,
+    /// The chunk in line whose frames are to be read.
+    pub(super) absent: Option<Parcel>,
+    /// Chunks with the workers.
+    pub(super) in_flight: BTreeMap<u64, Flying>,
     pub(super) next_number: u64,
     /// Everything up to this sequence is due.
     pub(super) flush_through: u64,
     pub(super) closed: bool,
-    opened: Instant,
+    pub(super) opened: Instant,
 }
 
 impl Index {
@@ -78,6 +83,8 @@ impl Index {
             aside: Asides::default(),
             tried: Tried::default(),
             loading: false,
+            stage: Stage::new(on_disk.then_some(recent_limit)),
+            absent: None,
             in_flight: BTreeMap::new(),
             next_number: 0,
             flush_through: 0,
@@ -208,12 +215,19 @@ impl Index {
     /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.
     pub(super) fn is_barren(&self) -> bool {
         let at_rest = self.in_flight.is_empty() && !self.loading && self.ready.is_empty();
-        at_rest && self.aside.is_empty() && self.recent.is_empty() && self.is_up_to_date()
+        let has_no_chunk = self.aside.is_empty() && self.stage.is_empty();
+        at_rest && has_no_chunk && self.recent.is_empty() && self.is_up_to_date()
+    }
+
+    /// The chunks that no worker has.
+    fn chunks(&self) -> impl Iterator<Item = &Parcel> + '_ {
+        let held = self.ready.iter().chain(&self.absent);
+        held.chain(self.aside.iter()).chain(self.stage.iter())
     }
 
     /// Records and bytes that no worker has got, for a memory buffer that ends.
     pub(super) fn leftover(&self) -> (u64, u64) {
-        let chunks = self.ready.iter().chain(self.aside.iter());
+        let chunks = self.chunks();
         let ready = chunks.map(|parcel| (parcel.live_records(), parcel.events_len()));
         let recent = (self.recent_records, self.recent_events_len);
         let pieces = self.groups.values().flat_map(|group| &group.pieces);
@@ -231,6 +245,9 @@ impl Index {
         if is_under_way || !self.is_up_to_date() || self.aside.has_due() {
             return Some(self.opened);
         }
+        if limits.is_grouped() {
+            return self.stage_due_since();
+        }
         let due_at = self.recent.front()?.arrived + limits.interval;
         (due_at <= Instant::now()).then_some(due_at)
     }
@@ -238,12 +255,15 @@ impl Index {
     /// What is being gathered, and what waits for delivery, of `used` bytes in all.
     pub(super) fn portions(&self, used: u64, chunk_bytes: usize) -> (Portion, Portion) {
         let chunks = |bytes: u64| bytes.div_ceil(chunk_bytes.max(1) as u64);
-        let staged = (self.recent_events_len as u64).min(used);
+        let (growing, waiting) = self.stage.counts();
+        let recent = self.recent_events_len as u64;
+        let staged = (recent + self.stage.growing_bytes() as u64).min(used);
         let stage = Portion {
-            chunks: chunks(staged),
+            chunks: chunks(recent) + growing as u64,
             bytes: staged,
         };
-        let counted = (self.in_flight.len() + self.ready.len() + self.aside.len()) as u64;
+        let held = self.in_flight.len() + self.ready.len() + self.aside.len();
+        let counted = (held + waiting) as u64;
         if counted == 0 && self.is_up_to_date() {
             // What a disk buffer occupies beyond the stage are segments that are not removed yet.
             return (stage, Portion::default());
@@ -259,8 +279,8 @@ impl Index {
 
     /// When the newest frame was stored, as far as it is in memory, in milliseconds since 1970.
     pub(super) fn newest_ms(&self) -> Option<u64> {
-        let flying = self.in_flight.values().copied();
-        let chunks = self.ready.iter().chain(self.aside.iter());
+        let flying = self.in_flight.values().map(|flying| flying.oldest_ms);
+        let chunks = self.chunks();
         let ready = chunks.map(|parcel| parcel.oldest_ms);
         let recent = self.recent.back().map(|recent| recent.stored_ms);
         let backlog = self.backlog_ms.filter(|_| self.has_backlog());
@@ -269,8 +289,8 @@ impl Index {
 
     /// When the oldest frame was stored, in milliseconds since 1970.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
-        let flying = self.in_flight.values().copied();
-        let chunks = self.ready.iter().chain(self.aside.iter());
+        let flying = self.in_flight.values().map(|flying| flying.oldest_ms);
+        let chunks = self.chunks();
         let ready = chunks.map(|parcel| parcel.oldest_ms);
         let groups = self
             .groups

@@ -64,7 +64,7 @@ pub(super) fn load(shared: &Shared) {
     let result = match job {
         Job::Segment(job) => reading.segment(&job),
         Job::Group(id, pieces) => reading.group(id, pieces),
-        Job::Aside(parcel) => reading.again(parcel),
+        Job::Again(parcel) => reading.again(parcel),
     };
     if shared.index().is_up_to_date() {
         // Neither a block nor a descriptor is kept for nothing.
@@ -248,7 +248,7 @@ impl Reading<'_> {
         }
         let mut index = self.shared.index();
         index.put_back(id, pieces);
-        let spent = index.stash(parcel);
+        let spent = index.take_read(parcel);
         drop(index);
         self.shared.done(spent);
         result

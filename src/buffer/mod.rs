@@ -16,6 +16,7 @@ mod backlog;
 mod ballast;
 mod bytes_in;
 mod chunk;
+mod chunk_keys;
 mod claim;
 mod clearing;
 mod dead_letter;
@@ -24,6 +25,7 @@ mod error;
 mod evacuate;
 mod files;
 mod frame;
+mod grouped;
 mod identity;
 mod inbox;
 mod index;
@@ -31,6 +33,7 @@ mod inspect;
 mod inventory;
 mod layout;
 mod life;
+mod line;
 mod load;
 mod log;
 mod mending;
@@ -40,6 +43,7 @@ mod noting;
 mod old_groups;
 mod open_groups;
 mod overflow;
+mod parting;
 mod passage;
 mod quarantine;
 mod queue;
@@ -54,6 +58,7 @@ mod segment;
 mod settings;
 mod settle;
 mod space;
+mod stage;
 mod state;
 mod status;
 mod store;
@@ -78,6 +83,7 @@ use tokio::time::Instant;
 
 pub use self::{
     chunk::Chunk,
+    chunk_keys::{ChunkKeys, ChunkOrder, TimeKey},
     claim::Claim,
     dead_letter::{DeadLetter, DeadLetterError, DeadRecord},
     dead_lines::{BadLine, DeadLine, DeadLines, dead_files, dead_lines},
@@ -161,12 +167,18 @@ impl Buffer {
             return batch.due.meet();
         }
         shared.account.hold(u64::from(batch.count));
-        shared.unpublished.fetch_add(1, Ordering::Release);
-        shared.inbox.push(Pending {
-            batch,
-            reserved: reservation.into_bytes(),
-            arrived: Instant::now(),
-        });
+        let keys = Arc::clone(&shared.settings().chunk_keys);
+        let parts = parting::part(&keys, batch);
+        shared.unpublished.fetch_add(parts.len(), Ordering::Release);
+        // The first part stands for the whole room: it is given back when that is stored.
+        let (mut reserved, arrived) = (reservation.into_bytes(), Instant::now());
+        for batch in parts {
+            shared.inbox.push(Pending {
+                batch,
+                reserved: std::mem::take(&mut reserved),
+                arrived,
+            });
+        }
     }
 
     /// The next chunk that is due. `None` when the buffer is closed and nothing more will come.
@@ -208,10 +220,7 @@ impl Buffer {
 
     /// Everything stored is due now.
     pub fn flush(&self) {
-        let mut index = self.0.shared.index();
-        index.flush_through = index.next_sequence.saturating_sub(1);
-        index.aside.release();
-        drop(index);
+        self.0.shared.index().flush();
         self.0.shared.notify.notify_waiters();
     }
 

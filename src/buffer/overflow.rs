@@ -37,7 +37,7 @@ pub(super) struct Victims {
 struct Free {
     /// Complete groups: for each, the frames that are not done.
     groups: HashMap<u64, Vec<u64>>,
-    /// Whole batches in chunks that were set aside, in order.
+    /// Whole batches in chunks that were set aside or wait for more, in order.
     aside: Vec<u64>,
 }
 
@@ -149,7 +149,11 @@ impl Index {
 
     /// What was set aside and the newest frames are all that a memory buffer can give up.
     fn drop_oldest_frame(&mut self) -> Option<Victims> {
-        if let Some(parcel) = self.aside.take_oldest() {
+        let oldest = self
+            .aside
+            .take_oldest()
+            .or_else(|| self.stage.take_oldest());
+        if let Some(parcel) = oldest {
             self.tried.forget(&parcel.marks);
             return Some(Victims {
                 records: parcel.live_records(),
@@ -176,7 +180,8 @@ impl Index {
     fn free(&self) -> Free {
         let mut pieces: HashMap<u64, Vec<u64>> = HashMap::new();
         let mut aside = Vec::new();
-        for mark in self.aside.iter().flat_map(|parcel| &parcel.marks) {
+        let chunks = self.aside.iter().chain(self.stage.iter());
+        for mark in chunks.flat_map(|parcel| &parcel.marks) {
             match mark.group {
                 Some(id) => pieces.entry(id).or_default().push(mark.sequence),
                 None => aside.push(mark.sequence),
@@ -232,10 +237,8 @@ impl Index {
             self.drop_group(*id, &mut victims);
         }
         self.draining.retain(|id| !groups.contains(id));
-        let (records, gone) = self
-            .aside
-            .remove(|mark| mark.group.is_none() && sequences.contains(&mark.sequence));
-        victims.records += records;
+        let is_in = |mark: &Mark| mark.group.is_none() && sequences.contains(&mark.sequence);
+        let gone = self.remove_waiting(is_in, &mut victims);
         self.tried.forget(&gone);
         if let Some(segment) = self.segments.get_mut(at) {
             victims.records += std::mem::take(&mut segment.untaken_records);
@@ -256,6 +259,19 @@ impl Index {
         victims
     }
 
+    /// Takes frames out of the chunks that no worker has.
+    fn remove_waiting(
+        &mut self,
+        which: impl Fn(&Mark) -> bool,
+        victims: &mut Victims,
+    ) -> Vec<Mark> {
+        let (aside, mut gone) = self.aside.remove(&which);
+        let (staged, more) = self.stage.remove(&which);
+        victims.records += aside + staged;
+        gone.extend(more);
+        gone
+    }
+
     /// Gives up a group as a whole: half a message is worth nothing.
     fn drop_group(&mut self, id: u64, victims: &mut Victims) {
         let Some(group) = self.groups.get_mut(&id) else {
@@ -267,9 +283,7 @@ impl Index {
             .map(|piece| u64::from(piece.count))
             .sum::<u64>();
         let mut marks: Vec<Mark> = pieces.iter().map(|piece| piece.mark(Some(id))).collect();
-        let (records, aside) = self.aside.remove(|mark| mark.group == Some(id));
-        victims.records += records;
-        marks.extend(aside);
+        marks.extend(self.remove_waiting(|mark| mark.group == Some(id), victims));
         for (first, last) in self.settle(&marks).iter() {
             victims.done.insert(first, last);
         }

@@ -1,12 +1,13 @@
 //! Which frames come next: the newest from memory, older ones from disk, large messages when they are complete.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use sdk::output::Frame;
 use tokio::time::Instant;
 
 use super::{
     chunk::{Mark, Parcel},
+    chunk_keys::{ChunkKeys, ChunkOrder, Key},
     index::Index,
     layout::{Group, Place},
     segment::SEGMENT_HEADER_LEN,
@@ -50,12 +51,22 @@ pub(super) struct Recent {
     pub(super) stored_ms: u64,
 }
 
-/// How large a chunk may be, and how long it may wait.
-#[derive(Debug, Clone, Copy)]
+/// A chunk with a worker.
+#[derive(Debug)]
+pub(super) struct Flying {
+    /// When its oldest frame was stored, in milliseconds since 1970.
+    pub(super) oldest_ms: u64,
+    pub(super) key: Option<Key>,
+}
+
+/// How large a chunk may be, how long it may wait, and what goes together.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Limits {
     pub(super) bytes: usize,
     pub(super) records: u64,
     pub(super) interval: Duration,
+    pub(super) keys: Arc<ChunkKeys>,
+    pub(super) order: ChunkOrder,
 }
 
 impl Limits {
@@ -66,7 +77,14 @@ impl Limits {
                 .chunk_limit_records
                 .map_or(u64::from(u32::MAX), u64::from),
             interval: settings.flush_interval,
+            keys: Arc::clone(&settings.chunk_keys),
+            order: settings.ordering,
         }
+    }
+
+    /// Whether frames go through the stage.
+    pub(super) fn is_grouped(&self) -> bool {
+        !self.keys.is_empty() || self.order != ChunkOrder::None
     }
 
     /// Whether a chunk that holds `bytes` and `records` has room for this frame too.
@@ -154,6 +172,9 @@ impl Index {
 
     /// What a worker has to do. `urgent`: somebody waits for room. `unpublished`: batches are on their way.
     pub(super) fn pick(&mut self, limits: &Limits, urgent: bool, unpublished: bool) -> Pick {
+        if limits.is_grouped() || !self.stage.is_empty() {
+            return self.pick_grouped(limits, urgent, unpublished);
+        }
         if let Some(parcel) = self.ready.pop_front() {
             return self.hand_out(parcel);
         }
@@ -203,10 +224,14 @@ impl Index {
             || self.recent_records >= limits.records
     }
 
-    fn hand_out(&mut self, parcel: Parcel) -> Pick {
+    pub(super) fn hand_out(&mut self, parcel: Parcel) -> Pick {
         let number = self.next_number;
         self.next_number += 1;
-        self.in_flight.insert(number, parcel.oldest_ms);
+        let flying = Flying {
+            oldest_ms: parcel.oldest_ms,
+            key: parcel.key.clone(),
+        };
+        self.in_flight.insert(number, flying);
         let tries = self.tried.of(&parcel.marks);
         Pick::Chunk(number, parcel, tries)
     }
@@ -303,14 +328,14 @@ impl Index {
         self.draining.extend(missed);
     }
 
-    /// A chunk is settled.
-    pub(super) fn left(&mut self, number: u64) {
+    /// No worker has this chunk any more.
+    pub(super) fn land(&mut self, number: u64) {
         self.in_flight.remove(&number);
     }
 
     /// A chunk comes back; it is among the first to be handed out again.
     pub(super) fn come_back(&mut self, number: u64, parcel: Parcel) {
-        self.in_flight.remove(&number);
+        self.land(number);
         // Others may have come back before it.
         let older = |other: &Parcel| other.first() < parcel.first();
         let place = self.ready.partition_point(older);

@@ -15,7 +15,7 @@ use super::{
 };
 
 impl Reading<'_> {
-    /// Reads the frames of a chunk that was set aside.
+    /// Reads the frames of a chunk of which only the places are in memory.
     ///
     /// # Errors
     /// A segment could not be opened for a reason that may pass; the chunk waits on.
@@ -53,6 +53,7 @@ impl Reading<'_> {
             self.lost(&mark, records);
         }
         again.arrived = parcel.arrived;
+        again.key.clone_from(&parcel.key);
         again.live = live.map(|live| {
             let mut bitmap = Bitmap::empty(u32::try_from(again.records()).unwrap_or(u32::MAX));
             for place in live {

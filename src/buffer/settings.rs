@@ -1,6 +1,8 @@
 //! How a buffer behaves: what the `[match.buffer]` table says, as the buffer needs it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::chunk_keys::{ChunkKeys, ChunkOrder};
 
 /// The settings of one buffer. The configuration fills them; the constructors hold the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub struct BufferSettings {
     pub chunk_limit_records: Option<u32>,
     /// `flush_interval`: how long a record waits for others at most. Zero is `flush_mode immediate`.
     pub flush_interval: Duration,
+    /// `chunk_keys`: which records may be in one chunk.
+    pub chunk_keys: Arc<ChunkKeys>,
+    /// `ordering`: in which order chunks leave.
+    pub ordering: ChunkOrder,
     /// `total_limit_size`: bytes that the buffer may occupy.
     pub total_limit_bytes: u64,
     /// `min_free_bytes`: what the volume keeps free; `None`: a part of it.
@@ -95,6 +101,8 @@ impl BufferSettings {
             chunk_limit_bytes: 8 << 20,
             chunk_limit_records: None,
             flush_interval: Duration::from_secs(1),
+            chunk_keys: Arc::default(),
+            ordering: ChunkOrder::None,
             total_limit_bytes: 64 << 20,
             min_free_bytes: None,
             overflow: Overflow::Block,

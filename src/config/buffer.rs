@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use sdk::{
-    config::{Interval, Size},
+    config::{ChunkKey, Interval, OneOrMany, Size, Zone},
     plugin::DefaultBuffer,
 };
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,30 @@ pub enum Durability {
     Os,
 }
 
+/// When a chunk that is not full is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlushMode {
+    /// At the end of its timekey.
+    Lazy,
+    /// When its first record has waited for `flush_interval`.
+    Interval,
+    /// At once.
+    Immediate,
+}
+
+/// In which order chunks leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ordering {
+    /// As they are due; one that fails is overtaken.
+    None,
+    /// Those of one key one after the other; one that fails holds up its key.
+    PerChunkKey,
+    /// All one after the other; one that fails holds up the output.
+    Strict,
+}
+
 /// How records wait for an output, as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -65,9 +89,30 @@ pub(super) struct BufferKeys {
     /// Records that the output gets in one call at most.
     #[schemars(range(min = 1))]
     pub(super) chunk_limit_records: Option<u32>,
+    /// What the records of one call have in common: `"tag"`, `"time"` (the slot of time, of the length `timekey`), and
+    /// fields such as `"$.kubernetes.namespace_name"`. It groups, and decides nothing else: outputs fill placeholders in
+    /// per record, whatever the keys are. The default is none: what comes together leaves together.
+    pub(super) chunk_keys: OneOrMany<ChunkKey>,
+    /// With `"time"` in `chunk_keys`: the length of a slot of time.
+    pub(super) timekey: Option<Interval>,
+    /// How long a chunk waits after the end of its slot for records that are late. What is later goes with the next
+    /// chunk of that slot. Records from a slot after the next one wait no longer than those of now.
+    pub(super) timekey_wait: Interval,
+    /// Whether slots, such as days, begin by UTC. The default is no: by the time zone of this host.
+    pub(super) timekey_use_utc: Option<bool>,
+    /// The zone by which slots begin.
+    pub(super) timekey_zone: Option<Zone>,
+    /// When a chunk that is not full is due: at the end of its slot of time and `timekey_wait` (`lazy`), after
+    /// `flush_interval` (`interval`), or at once (`immediate`). The default is `lazy` with `"time"` in `chunk_keys` and
+    /// `interval` else. When senders wait for room, what is oldest is due.
+    pub(super) flush_mode: Option<FlushMode>,
     /// How long a record waits for others at most; `"0s"` sends at once.
     pub(super) flush_interval: Interval,
-    /// Calls of the output at the same time. More than one may change the order of records.
+    /// In which order chunks leave. With `none`, a chunk that fails is overtaken by others. With `per_chunk_key` no
+    /// chunk is sent while an earlier one with the same `chunk_keys` is not settled, and with `strict` none while any
+    /// earlier one is not: then one that fails holds up the others until it is delivered or given up.
+    pub(super) ordering: Ordering,
+    /// Calls of the output at the same time. More than one may change the order of records: see `ordering`.
     #[schemars(range(min = 1, max = 64))]
     pub(super) flush_thread_count: usize,
     /// Whether to deliver everything before the process ends. The default is no on disk and yes else.
@@ -114,7 +159,14 @@ impl Default for BufferKeys {
             min_free_bytes: None,
             chunk_limit_size: Size::mib(8),
             chunk_limit_records: None,
+            chunk_keys: OneOrMany::default(),
+            timekey: None,
+            timekey_wait: Interval::secs(600),
+            timekey_use_utc: None,
+            timekey_zone: None,
+            flush_mode: None,
             flush_interval: Interval::secs(1),
+            ordering: Ordering::None,
             flush_thread_count: 1,
             flush_at_shutdown: None,
             overflow_action: OverflowAction::Block,
@@ -148,8 +200,20 @@ pub struct BufferConfig {
     pub chunk_limit_size: Size,
     /// Records of a chunk; `None`: any number.
     pub chunk_limit_records: Option<u32>,
+    /// What the records of a chunk have in common.
+    pub chunk_keys: Vec<ChunkKey>,
+    /// The length of a slot of time.
+    pub timekey: Option<Interval>,
+    /// How long a chunk waits after the end of its slot.
+    pub timekey_wait: Interval,
+    /// The zone by which slots begin.
+    pub timekey_zone: Zone,
+    /// When a chunk that is not full is due.
+    pub flush_mode: FlushMode,
     /// How long a record waits for others at most.
     pub flush_interval: Interval,
+    /// In which order chunks leave.
+    pub ordering: Ordering,
     /// Calls of the output at the same time.
     pub flush_thread_count: usize,
     /// Whether to deliver everything before the process ends.
@@ -211,6 +275,13 @@ impl BufferKeys {
             Some(false) if !limits_given => Some(FLUENTD_RETRY_TIMEOUT),
             _ => self.retry_timeout,
         };
+        let chunk_keys = self.chunk_keys.0;
+        let by_default = if chunk_keys.contains(&ChunkKey::Time) {
+            FlushMode::Lazy
+        } else {
+            FlushMode::Interval
+        };
+        let flush_mode = self.flush_mode.unwrap_or(by_default);
         BufferConfig {
             kind,
             path: self
@@ -220,7 +291,19 @@ impl BufferKeys {
             min_free_bytes: self.min_free_bytes,
             chunk_limit_size: self.chunk_limit_size,
             chunk_limit_records: self.chunk_limit_records,
-            flush_interval: self.flush_interval,
+            flush_mode,
+            flush_interval: match flush_mode {
+                FlushMode::Immediate => Interval::secs(0),
+                _ => self.flush_interval,
+            },
+            timekey: self.timekey,
+            timekey_wait: self.timekey_wait,
+            timekey_zone: match self.timekey_use_utc {
+                Some(true) => Zone::UTC,
+                _ => self.timekey_zone.unwrap_or(Zone::LOCAL),
+            },
+            chunk_keys,
+            ordering: self.ordering,
             flush_thread_count: self.flush_thread_count,
             flush_at_shutdown: self.flush_at_shutdown.unwrap_or(!is_file),
             overflow_action: self.overflow_action,

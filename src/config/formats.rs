@@ -44,6 +44,7 @@ pub(super) fn describe(format: &str) -> Option<&'static str> {
         "weir-template" => "a string, perhaps with placeholders",
         "weir-id" => "an id such as \"es\"",
         "weir-memory" => "a share such as \"80%\" or a size such as \"512MiB\"",
+        "weir-chunk-key" => "\"tag\", \"time\" or a field such as \"$.a.b\"",
         "weir-zone" => "a time zone such as \"UTC\" or \"Asia/Seoul\"",
         "weir-tags" => "a tag pattern such as \"app.**\"",
         _ => return None,

@@ -339,6 +339,7 @@ fn kind(schema: Schema<'_>) -> String {
         Some("weir-secret") => "secret",
         Some("weir-tags") => "tag pattern",
         Some("weir-memory") => "share or size",
+        Some("weir-chunk-key") => "chunk key",
         Some("weir-zone") => "time zone",
         _ => "",
     };

@@ -41,7 +41,7 @@ use sdk::plugin::Descriptor;
 
 pub use self::buffer::{
     BufferConfig, BufferKind, DeadLetterConfig, DeadLetterFull, DeadLetterKind, Durability,
-    OverflowAction, RetryConfig,
+    FlushMode, Ordering, OverflowAction, RetryConfig,
 };
 pub use self::diagnostic::{Code, Diagnostic, Label, Severity, Span};
 pub use self::diff::{Change, Diff};

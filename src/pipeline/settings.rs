@@ -1,8 +1,12 @@
 //! What the configuration says about an output, as its buffer and its retries need it.
 
+use std::sync::Arc;
+
+use sdk::config::ChunkKey;
+
 use crate::{
-    buffer::{self, BufferSettings, Overflow},
-    config::{BufferConfig, BufferKind, Durability, OverflowAction},
+    buffer::{self, BufferSettings, ChunkKeys, ChunkOrder, Overflow, TimeKey},
+    config::{BufferConfig, BufferKind, Durability, FlushMode, Ordering, OverflowAction},
     output::RetryPolicy,
 };
 
@@ -17,6 +21,12 @@ pub(super) fn buffer(config: &BufferConfig) -> BufferSettings {
         chunk_limit_bytes: config.chunk_limit_size.as_usize(),
         chunk_limit_records: config.chunk_limit_records,
         flush_interval: config.flush_interval.0,
+        chunk_keys: Arc::new(chunk_keys(config)),
+        ordering: match config.ordering {
+            Ordering::None => ChunkOrder::None,
+            Ordering::PerChunkKey => ChunkOrder::PerChunkKey,
+            Ordering::Strict => ChunkOrder::Strict,
+        },
         total_limit_bytes: config.total_limit_size.0,
         min_free_bytes: config.min_free_bytes.map(|size| size.0),
         overflow: match config.overflow_action {
@@ -32,6 +42,23 @@ pub(super) fn buffer(config: &BufferConfig) -> BufferSettings {
         },
         commit_window: config.commit_window.map(|window| window.0),
         ..defaults
+    }
+}
+
+fn chunk_keys(config: &BufferConfig) -> ChunkKeys {
+    let time = config.timekey.map(|timekey| TimeKey {
+        slot_secs: u32::try_from(timekey.0.as_secs()).unwrap_or(u32::MAX),
+        wait: (config.flush_mode == FlushMode::Lazy).then_some(config.timekey_wait.0),
+        zone: config.timekey_zone.get(),
+    });
+    let fields = config.chunk_keys.iter().filter_map(|key| match key {
+        ChunkKey::Field(path) => Some(path.clone()),
+        ChunkKey::Tag | ChunkKey::Time => None,
+    });
+    ChunkKeys {
+        tag: config.chunk_keys.contains(&ChunkKey::Tag),
+        time: time.filter(|_| config.chunk_keys.contains(&ChunkKey::Time)),
+        fields: fields.collect(),
     }
 }
 

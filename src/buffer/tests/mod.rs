@@ -12,6 +12,7 @@ mod format;
 mod groups;
 mod inspect;
 mod io;
+mod keys;
 mod lessons;
 mod limits;
 mod model;
@@ -42,6 +43,7 @@ use sdk::{
 use tempfile::TempDir;
 
 use super::{
+    chunk::Parcel,
     frame::Kind,
     salt::find_salt,
     scan::{Scanner, Step},

@@ -7,6 +7,7 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 use rustix::io::Errno;
+use sdk::event::FieldPath;
 
 use super::{
     faults::place,
@@ -100,6 +101,20 @@ struct Shape {
     /// Bytes of the newest batches that stay in memory.
     recent_bytes: usize,
     total_bytes: u64,
+    grouping: Grouping,
+}
+
+/// What goes together, and in which order.
+#[derive(Debug, Clone, Copy)]
+enum Grouping {
+    None,
+    /// By the tag, which is always the same, in order.
+    ByTag,
+    /// By slots of time that are over.
+    ByTime,
+    /// Each record is a group.
+    ByNumber(ChunkOrder),
+    Strict,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -107,26 +122,73 @@ fn shape() -> impl Strategy<Value = Shape> {
     let recent_bytes = prop::sample::select(vec![0, 1_200, 1 << 20]);
     // Mostly as much as anybody wants.
     let total_bytes = prop::sample::select(vec![4_000, 64 << 20, 64 << 20, 64 << 20]);
-    let all = (1_u32..12, segment_bytes, recent_bytes, total_bytes);
+    let groupings = vec![
+        Grouping::None,
+        Grouping::None,
+        Grouping::ByTag,
+        Grouping::ByTime,
+        Grouping::ByNumber(ChunkOrder::None),
+        Grouping::ByNumber(ChunkOrder::PerChunkKey),
+        Grouping::Strict,
+    ];
+    let grouping = prop::sample::select(groupings);
+    let all = (
+        1_u32..12,
+        segment_bytes,
+        recent_bytes,
+        total_bytes,
+        grouping,
+    );
     all.prop_map(
-        |(records, segment_bytes, recent_bytes, total_bytes)| Shape {
+        |(records, segment_bytes, recent_bytes, total_bytes, grouping)| Shape {
             records,
             segment_bytes,
             recent_bytes,
             total_bytes,
+            grouping,
         },
     )
 }
 
 impl Shape {
     fn settings(self) -> BufferSettings {
+        let (keys, ordering) = self.grouping.settings();
         BufferSettings {
+            chunk_keys: Arc::new(keys),
+            ordering,
             chunk_limit_records: Some(self.records),
             segment_bytes: self.segment_bytes,
             recent_bytes: self.recent_bytes,
             total_limit_bytes: self.total_bytes,
             ..disk(place())
         }
+    }
+}
+
+impl Grouping {
+    fn settings(self) -> (ChunkKeys, ChunkOrder) {
+        let mut keys = ChunkKeys::default();
+        let order = match self {
+            Self::None => ChunkOrder::None,
+            Self::Strict => ChunkOrder::Strict,
+            Self::ByTag => {
+                keys.tag = true;
+                ChunkOrder::PerChunkKey
+            }
+            Self::ByTime => {
+                keys.time = Some(TimeKey {
+                    slot_secs: 60,
+                    wait: Some(Duration::ZERO),
+                    zone: jiff::tz::TimeZone::UTC,
+                });
+                ChunkOrder::None
+            }
+            Self::ByNumber(order) => {
+                keys.fields = vec![FieldPath::key("n")];
+                order
+            }
+        };
+        (keys, order)
     }
 }
 
@@ -269,6 +331,11 @@ impl Model {
             .iter()
             .flat_map(|(_, numbers)| numbers.clone())
             .collect();
+        let is_ordered = self.story.settings.ordering != ChunkOrder::None;
+        if is_ordered && !self.in_hand.is_empty() {
+            // The next one may have to wait for one of them.
+            return;
+        }
         let known = self.story.known();
         if known.owed().iter().all(|number| in_hand.contains(number)) {
             return;

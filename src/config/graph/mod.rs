@@ -1,6 +1,7 @@
 //! Rules about components together: ids, labels, the order of matches, and what two of them cannot share.
 
 mod clashes;
+mod grouping;
 mod labels;
 mod privacy;
 mod strict;
@@ -150,6 +151,10 @@ fn contradictions(head: &Head, output: &OutputDraft, findings: &mut Vec<Diagnost
             "make `chunk_limit_size` smaller than `total_limit_size`",
         );
     }
+    grouping::look(keys, output, findings);
+    let mut report = |key: &str, message: String, help: &str| {
+        findings.push(Diagnostic::new(Code::BadValue, keys.place(key), message).help(help));
+    };
     let forever = keys.get("retry_forever").map(|entry| entry.node.to_json());
     for key in ["retry_max_times", "retry_timeout"] {
         if forever == Some(true.into()) && keys.get(key).is_some() {

@@ -8,34 +8,10 @@ const WITH_AT: [(&str, &str); 3] = [("@type", "type"), ("@id", "id"), ("@label",
 /// Fluentd's keys that have no use or another form here. The first half is what to write or to know instead.
 const HINTS: &[(&str, &str)] = &[
     (
-        "chunk_keys",
-        "chunks need no keys here: an output fills placeholders in per record",
-    ),
-    (
         "label",
         "a filter or match is in a label by its place: [[label.NAME.match]]; type = \"relabel\" sends there",
     ),
     ("store", "stores belong to type = \"copy\""),
-    (
-        "timekey",
-        "chunks are not cut by time here: an output fills %Y, %m and %d in per record",
-    ),
-    (
-        "timekey_wait",
-        "chunks are not cut by time here: late records go where their time says",
-    ),
-    (
-        "timekey_use_utc",
-        "chunks are not cut by time here; see the time zone of the output",
-    ),
-    (
-        "timekey_zone",
-        "chunks are not cut by time here; see the time zone of the output",
-    ),
-    (
-        "flush_mode",
-        "write flush_interval = \"0s\" for `immediate`, or an interval",
-    ),
     (
         "flush_thread_interval",
         "remove it: a chunk is sent as soon as it is due",
@@ -71,7 +47,7 @@ const HINTS: &[(&str, &str)] = &[
     ("max_retry_wait", "write buffer.retry_max_interval"),
     (
         "time_slice_format",
-        "chunks are not cut by time here: an output fills %Y, %m and %d in per record",
+        "write buffer.timekey, such as \"1d\" for %Y%m%d, and \"time\" in buffer.chunk_keys",
     ),
     (
         "worker",

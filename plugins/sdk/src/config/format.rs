@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Interval, Listen, Pattern, Size, Template, Zone};
+use super::{ChunkKey, Interval, Listen, Pattern, Size, Template, Zone};
 use crate::event::FieldPath;
 
 /// Checks `text` against a format of this module. `None` when the format is not ours.
@@ -19,6 +19,7 @@ pub fn check(format: &str, text: &str) -> Option<Result<(), String>> {
         "weir-pattern" => by::<Pattern>(text),
         "weir-field" => by::<FieldPath>(text),
         "weir-template" => by::<Template>(text),
+        "weir-chunk-key" => by::<ChunkKey>(text),
         "weir-zone" => by::<Zone>(text),
         "weir-secret" => Ok(()),
         _ => return None,
@@ -89,4 +90,4 @@ macro_rules! shown_value {
     };
 }
 
-shown_value!(Interval, Listen, Size, Zone);
+shown_value!(ChunkKey, Interval, Listen, Size, Zone);

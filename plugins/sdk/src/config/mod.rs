@@ -7,6 +7,7 @@
 //! components of one kind the same value, such as the file that they write. Where a message has the form
 //! `what is wrong; what to write`, the second half is shown as the remedy.
 
+mod chunk_key;
 mod duration;
 mod error;
 mod format;
@@ -19,6 +20,7 @@ mod size;
 mod template;
 mod zone;
 
+pub use chunk_key::ChunkKey;
 pub use duration::Interval;
 pub use error::{ConfigError, ConfigErrors, parse};
 pub use format::check as check_format;
