@@ -22,6 +22,7 @@ mod delivery;
 mod elasticsearch;
 mod ends;
 mod full;
+mod grouping;
 mod harness;
 mod hostile;
 mod http;

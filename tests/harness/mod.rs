@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod clients;
+pub(crate) mod collector;
 pub(crate) mod crowd;
 pub(crate) mod docker;
 pub(crate) mod forward;

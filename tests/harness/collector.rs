@@ -1,0 +1,104 @@
+//! An HTTP server that takes batches as JSON arrays and remembers them, in the order in which it answered.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::Value;
+
+/// What one request carried.
+pub(crate) type Batch = Vec<Value>;
+
+/// Which requests are answered 503.
+type Refuses = Box<dyn Fn(&Batch) -> bool + Send + Sync>;
+
+/// The running server. It listens until the test ends.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    taken: Mutex<Vec<Batch>>,
+    refused: Mutex<usize>,
+    refuses: Mutex<Refuses>,
+}
+
+impl Collector {
+    /// Listens at a free port, and takes everything.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let shared = Arc::new(Shared {
+            taken: Mutex::default(),
+            refused: Mutex::default(),
+            refuses: Mutex::new(Box::new(|_| false)),
+        });
+        let own = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let own = Arc::clone(&own);
+                thread::spawn(move || own.serve(&stream));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on these are answered 503.
+    pub(crate) fn refuse(&self, which: impl Fn(&Batch) -> bool + Send + Sync + 'static) {
+        *self.shared.refuses.lock().expect("no panic") = Box::new(which);
+    }
+
+    /// What was taken.
+    pub(crate) fn taken(&self) -> Vec<Batch> {
+        self.shared.taken.lock().expect("no panic").clone()
+    }
+
+    /// How many requests were refused.
+    pub(crate) fn refused(&self) -> usize {
+        *self.shared.refused.lock().expect("no panic")
+    }
+}
+
+impl Shared {
+    /// Answers requests until the connection ends.
+    fn serve(&self, stream: &TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).ok()? == 0 {
+                    return None;
+                }
+                let line = line.trim_end().to_ascii_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().ok()?;
+                }
+                if line.is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let batch: Batch = serde_json::from_slice(&body).expect("a JSON array");
+            let is_refused = (self.refuses.lock().expect("no panic"))(&batch);
+            let status = if is_refused {
+                *self.refused.lock().expect("no panic") += 1;
+                "503 Service Unavailable"
+            } else {
+                self.taken.lock().expect("no panic").push(batch);
+                "200 OK"
+            };
+            write!(&*stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").ok()?;
+        }
+    }
+}
