@@ -2,9 +2,9 @@
 //!
 //! Begin with [`Buffer`]. A batch reserves room (`room.rs`) and goes through the inbox (`inbox.rs`) to the
 //! writer thread (`writer.rs`), which appends frames to the log (`log.rs`) and syncs once for all that wait.
-//! What is stored stands in the index (`index.rs`), from which workers take chunks (`queue.rs`), reading back
-//! from disk what is no longer in memory (`load.rs`). At start, `recover.rs` opens the directory, and
-//! `background.rs` looks through what is there.
+//! What is stored stands in the index (`index.rs`), from which workers take chunks (`queue.rs`), through a stage
+//! where chunks have keys or an order (`grouped.rs`), reading back from disk what is no longer in memory (`load.rs`).
+//! At start, `recover.rs` opens the directory, and `background.rs` looks through what is there.
 //! `docs/BUFFER_FORMAT.md` has every byte of the files.
 
 mod active;
@@ -100,7 +100,7 @@ use self::{
     life::{Owner, Shared, new_id, now_ms},
     load::load,
     queue::{Limits, Pick},
-    room::{Request, Room},
+    room::{InLine, Request},
 };
 use crate::telemetry::ledger::Account;
 
@@ -293,14 +293,5 @@ impl Buffer {
     /// Unique id of the buffer: made with its directory, or with the process when it is in memory.
     pub fn id(&self) -> u128 {
         self.0.shared.id
-    }
-}
-
-/// Gives the next in line a chance when a request for room is given up.
-struct InLine<'a>(&'a Room);
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        self.0.serve();
     }
 }

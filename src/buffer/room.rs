@@ -313,6 +313,15 @@ impl Drop for Reservation {
     }
 }
 
+/// Gives the next in line a chance when a request for room is given up.
+pub(super) struct InLine<'a>(pub(super) &'a Room);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.serve();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -334,12 +334,11 @@ fn kind(schema: Schema<'_>) -> String {
         Some("weir-size") => "size",
         Some("weir-listen") => "address",
         Some("weir-pattern") => "regular expression",
-        Some("weir-field") => "field",
+        Some("weir-field" | "weir-chunk-key") => "field",
         Some("weir-template") => "template",
         Some("weir-secret") => "secret",
         Some("weir-tags") => "tag pattern",
         Some("weir-memory") => "share or size",
-        Some("weir-chunk-key") => "chunk key",
         Some("weir-zone") => "time zone",
         _ => "",
     };
