@@ -83,15 +83,15 @@ fn a_request_has_records_of_one_tag_and_service_over_a_kill() {
     );
     let weir = home.start();
     let mut sender = Sender::connect(weir.listens("in"));
-    let tags = ["a", "b", "c"];
-    for message in 0..30 {
-        send(&mut sender, tags[message as usize % 3], message * 20);
+    let tags = ["a", "b", "c"].into_iter().cycle();
+    for (message, tag) in (0..30).zip(tags.clone()) {
+        send(&mut sender, tag, message * 20);
     }
     weir.kill();
     let weir = home.start();
     let mut sender = Sender::connect(weir.listens("in"));
-    for message in 30..60 {
-        send(&mut sender, tags[message as usize % 3], message * 20);
+    for (message, tag) in (30..60).zip(tags) {
+        send(&mut sender, tag, message * 20);
     }
     all_arrived(&weir, &collector, 1_200);
     let taken = collector.taken();
@@ -119,12 +119,8 @@ fn a_key_that_fails_holds_up_itself_and_no_other() {
     collector.refuse(is_bad);
     let weir = home.start();
     let mut sender = Sender::connect(weir.listens("in"));
-    for message in 0..40 {
-        send(
-            &mut sender,
-            ["bad", "good"][message as usize % 2],
-            message * 20,
-        );
+    for (message, tag) in (0..40).zip(["bad", "good"].into_iter().cycle()) {
+        send(&mut sender, tag, message * 20);
     }
     let good = || collector.taken().iter().flatten().count();
     holds("the good ones are there", 30, &400, good);
