@@ -175,8 +175,8 @@ impl Index {
 
     /// Takes in frames that were read for the first time. Returns those that have nothing to deliver.
     pub(super) fn take_read(&mut self, parcel: Parcel) -> Vec<Mark> {
-        if self.stage.limits.is_grouped() {
-            self.stage_read(parcel)
+        if self.gathering.limits.is_grouped() {
+            self.gather_read(parcel)
         } else {
             self.stash(parcel)
         }

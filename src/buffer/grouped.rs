@@ -1,4 +1,4 @@
-//! Which chunk comes next where chunks have keys or an order: frames go through the stage (`stage.rs`) instead of
+//! Which chunk comes next where chunks have keys or an order: frames are gathered by key (`gathering.rs`) instead of
 //! straight to a worker.
 
 use tokio::time::Instant;
@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use super::{
     chunk::{Mark, Parcel},
     chunk_keys::{ChunkOrder, Key},
+    gathering::Arrival,
     index::Index,
     queue::{Cursor, Limits, Pick, Recent},
-    stage::Arrival,
 };
 
 impl Index {
@@ -19,7 +19,7 @@ impl Index {
         urgent: bool,
         unpublished: bool,
     ) -> Pick {
-        self.stage.obey(limits);
+        self.gathering.obey(limits);
         if let Some(parcel) = self.ready.pop_front() {
             return self.hand_out(parcel);
         }
@@ -32,13 +32,13 @@ impl Index {
         {
             return self.hand_out(parcel);
         }
-        if is_aside_due || self.stage_recent(limits) {
+        if is_aside_due || self.gather_recent(limits) {
             return self.load();
         }
         let is_up_to_date = self.is_up_to_date();
         let must_wait = self.draining.is_empty() && self.awaits_recovery();
-        let may_load = !is_up_to_date && !must_wait && !self.stage.is_crowded();
-        let parcel = self.take_staged(urgent, may_load);
+        let may_load = !is_up_to_date && !must_wait && !self.gathering.is_crowded();
+        let parcel = self.take_gathered(urgent, may_load);
         if let Some(parcel) = parcel {
             if parcel.is_in_memory() {
                 return self.hand_out(parcel);
@@ -49,11 +49,11 @@ impl Index {
         if may_load {
             return self.load();
         }
-        let is_over = self.aside.is_empty() && self.stage.is_empty() && self.recent.is_empty();
+        let is_over = self.aside.is_empty() && self.gathering.is_empty() && self.recent.is_empty();
         if self.closed && !unpublished && is_over && is_up_to_date {
             return Pick::End;
         }
-        let next = self.stage.next_due().into_iter();
+        let next = self.gathering.next_due().into_iter();
         Pick::Wait(next.chain(self.aside.next_at()).min())
     }
 
@@ -62,9 +62,9 @@ impl Index {
         Pick::Load
     }
 
-    /// Takes the newest frames into the stage, unless older ones come first. `true`: what comes next must be read.
-    fn stage_recent(&mut self, limits: &Limits) -> bool {
-        while limits.is_grouped() && self.is_up_to_date() && !self.stage.is_crowded() {
+    /// Gathers the newest frames, unless older ones come first. `true`: what comes next must be read.
+    fn gather_recent(&mut self, limits: &Limits) -> bool {
+        while limits.is_grouped() && self.is_up_to_date() && !self.gathering.is_crowded() {
             let Some(Recent {
                 frame,
                 commits,
@@ -91,7 +91,7 @@ impl Index {
                 offset: place.offset + place.len,
                 sequence: frame.sequence + 1,
             });
-            self.stage(Arrival {
+            self.gather_one(Arrival {
                 frame,
                 mark,
                 stored_ms,
@@ -101,29 +101,29 @@ impl Index {
         false
     }
 
-    fn stage(&mut self, arrival: Arrival) {
+    fn gather_one(&mut self, arrival: Arrival) {
         let is_due = arrival.mark.sequence <= self.flush_through;
         let (tried, sequence) = (&self.tried, arrival.mark.sequence);
         let is_alike = |first| tried.are_alike(first, sequence);
-        self.stage.take_in(arrival, is_due, is_alike);
+        self.gathering.take_in(arrival, is_due, is_alike);
     }
 
     /// Takes in what was read from disk. Returns the frames that have nothing to deliver.
-    pub(super) fn stage_read(&mut self, parcel: Parcel) -> Vec<Mark> {
+    pub(super) fn gather_read(&mut self, parcel: Parcel) -> Vec<Mark> {
         let Parcel {
             frames,
             marks,
             oldest_ms,
             ..
         } = parcel;
-        self.stage
+        self.gathering
             .read(frames.iter().map(|frame| frame.events.len()).sum());
         let mut frames = frames.into_iter();
         let mut empty = Vec::new();
         for mark in marks {
             let frame = if mark.count > 0 { frames.next() } else { None };
             match frame {
-                Some(frame) => self.stage(Arrival {
+                Some(frame) => self.gather_one(Arrival {
                     frame,
                     mark,
                     stored_ms: oldest_ms,
@@ -135,12 +135,12 @@ impl Index {
         empty
     }
 
-    /// The next chunk of the stage whose key nobody has. `may_load`: there is more to be read first.
-    fn take_staged(&mut self, urgent: bool, may_load: bool) -> Option<Parcel> {
-        if self.closed && !may_load || self.stage.is_stuffed() {
-            self.stage.enqueue_all();
+    /// The next gathered chunk whose key nobody has. `may_load`: there is more to be read first.
+    fn take_gathered(&mut self, urgent: bool, may_load: bool) -> Option<Parcel> {
+        if self.closed && !may_load || self.gathering.is_stuffed() {
+            self.gathering.enqueue_all();
         }
-        let order = self.stage.limits.order;
+        let order = self.gathering.limits.order;
         let (in_flight, aside) = (&self.in_flight, &self.aside);
         let is_free = |lane: &Key| match order {
             ChunkOrder::None => true,
@@ -150,33 +150,35 @@ impl Index {
                 !in_flight.values().any(|flying| has_it(&flying.key)) && !aside.holds(lane)
             }
         };
-        let parcel = self.stage.take(may_load && !urgent, is_free);
+        let parcel = self.gathering.take(may_load && !urgent, is_free);
         if parcel.is_none() && urgent && in_flight.is_empty() {
             // Whoever waits for room waits for what is oldest, due or not.
-            self.stage.enqueue_oldest();
-            return self.stage.take(false, is_free);
+            self.gathering.enqueue_oldest();
+            return self.gathering.take(false, is_free);
         }
         parcel
     }
 
     /// Whether somebody may wait for a chunk to end.
     pub(super) fn is_awaited(&self) -> bool {
-        let is_ordered = self.stage.limits.order != ChunkOrder::None;
-        is_ordered && !self.stage.is_empty() || self.stage.is_crowded()
+        let is_ordered = self.gathering.limits.order != ChunkOrder::None;
+        is_ordered && !self.gathering.is_empty() || self.gathering.is_crowded()
     }
 
     /// Everything stored is due now.
     pub(super) fn flush(&mut self) {
         self.flush_through = self.next_sequence.saturating_sub(1);
-        self.stage.enqueue_all();
+        self.gathering.enqueue_all();
         self.aside.release();
     }
 
     /// Since when a chunk with a key is due; `None` when none is.
-    pub(super) fn stage_due_since(&self) -> Option<Instant> {
-        if self.stage.has_queued() {
+    pub(super) fn gathered_due_since(&self) -> Option<Instant> {
+        if self.gathering.has_queued() {
             return Some(self.opened);
         }
-        self.stage.first_due().filter(|due| *due <= Instant::now())
+        self.gathering
+            .first_due()
+            .filter(|due| *due <= Instant::now())
     }
 }

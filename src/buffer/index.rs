@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::{
     aside::Asides,
     chunk::Parcel,
+    gathering::Gathering,
     layout::{Group, Piece, Segment, Stored, chunk_of, complete},
     log::Begun,
     queue::{Cursor, Flying, Limits, Recent},
-    stage::Stage,
     status::Portion,
     tries::Tried,
 };
@@ -46,7 +46,7 @@ pub(super) struct Index {
     pub(super) tried: Tried,
     pub(super) loading: bool,
     /// Chunks that grow and wait, where they have keys or an order.
-    pub(super) stage: Stage,
+    pub(super) gathering: Gathering,
     /// The chunk in line whose frames are to be read.
     pub(super) absent: Option<Parcel>,
     /// Chunks with the workers.
@@ -83,7 +83,7 @@ impl Index {
             aside: Asides::default(),
             tried: Tried::default(),
             loading: false,
-            stage: Stage::new(on_disk.then_some(recent_limit)),
+            gathering: Gathering::new(on_disk.then_some(recent_limit)),
             absent: None,
             in_flight: BTreeMap::new(),
             next_number: 0,
@@ -215,14 +215,14 @@ impl Index {
     /// Whether there is nothing to deliver and nothing on its way: what is stored are pieces of open groups.
     pub(super) fn is_barren(&self) -> bool {
         let at_rest = self.in_flight.is_empty() && !self.loading && self.ready.is_empty();
-        let has_no_chunk = self.aside.is_empty() && self.stage.is_empty();
+        let has_no_chunk = self.aside.is_empty() && self.gathering.is_empty();
         at_rest && has_no_chunk && self.recent.is_empty() && self.is_up_to_date()
     }
 
     /// The chunks that no worker has.
     fn chunks(&self) -> impl Iterator<Item = &Parcel> + '_ {
         let held = self.ready.iter().chain(&self.absent);
-        held.chain(self.aside.iter()).chain(self.stage.iter())
+        held.chain(self.aside.iter()).chain(self.gathering.iter())
     }
 
     /// Records and bytes that no worker has got, for a memory buffer that ends.
@@ -246,7 +246,7 @@ impl Index {
             return Some(self.opened);
         }
         if limits.is_grouped() {
-            return self.stage_due_since();
+            return self.gathered_due_since();
         }
         let due_at = self.recent.front()?.arrived + limits.interval;
         (due_at <= Instant::now()).then_some(due_at)
@@ -255,9 +255,9 @@ impl Index {
     /// What is being gathered, and what waits for delivery, of `used` bytes in all.
     pub(super) fn portions(&self, used: u64, chunk_bytes: usize) -> (Portion, Portion) {
         let chunks = |bytes: u64| bytes.div_ceil(chunk_bytes.max(1) as u64);
-        let (growing, waiting) = self.stage.counts();
+        let (growing, waiting) = self.gathering.counts();
         let recent = self.recent_events_len as u64;
-        let staged = (recent + self.stage.growing_bytes() as u64).min(used);
+        let staged = (recent + self.gathering.growing_bytes() as u64).min(used);
         let stage = Portion {
             chunks: chunks(recent) + growing as u64,
             bytes: staged,

@@ -2,8 +2,8 @@
 //!
 //! Begin with [`Buffer`]. A batch reserves room (`room.rs`) and goes through the inbox (`inbox.rs`) to the
 //! writer thread (`writer.rs`), which appends frames to the log (`log.rs`) and syncs once for all that wait.
-//! What is stored stands in the index (`index.rs`), from which workers take chunks (`queue.rs`), through a stage
-//! where chunks have keys or an order (`grouped.rs`), reading back from disk what is no longer in memory (`load.rs`).
+//! What is stored stands in the index (`index.rs`), from which workers take chunks (`queue.rs`), by key or in
+//! order where that is asked for (`grouped.rs`), reading back from disk what is no longer in memory (`load.rs`).
 //! At start, `recover.rs` opens the directory, and `background.rs` looks through what is there.
 //! `docs/BUFFER_FORMAT.md` has every byte of the files.
 
@@ -25,6 +25,7 @@ mod error;
 mod evacuate;
 mod files;
 mod frame;
+mod gathering;
 mod grouped;
 mod identity;
 mod inbox;
@@ -58,7 +59,6 @@ mod segment;
 mod settings;
 mod settle;
 mod space;
-mod stage;
 mod state;
 mod status;
 mod store;

@@ -152,7 +152,7 @@ impl Index {
         let oldest = self
             .aside
             .take_oldest()
-            .or_else(|| self.stage.take_oldest());
+            .or_else(|| self.gathering.take_oldest());
         if let Some(parcel) = oldest {
             self.tried.forget(&parcel.marks);
             return Some(Victims {
@@ -180,7 +180,7 @@ impl Index {
     fn free(&self) -> Free {
         let mut pieces: HashMap<u64, Vec<u64>> = HashMap::new();
         let mut aside = Vec::new();
-        let chunks = self.aside.iter().chain(self.stage.iter());
+        let chunks = self.aside.iter().chain(self.gathering.iter());
         for mark in chunks.flat_map(|parcel| &parcel.marks) {
             match mark.group {
                 Some(id) => pieces.entry(id).or_default().push(mark.sequence),
@@ -266,8 +266,8 @@ impl Index {
         victims: &mut Victims,
     ) -> Vec<Mark> {
         let (aside, mut gone) = self.aside.remove(&which);
-        let (staged, more) = self.stage.remove(&which);
-        victims.records += aside + staged;
+        let (gathered, more) = self.gathering.remove(&which);
+        victims.records += aside + gathered;
         gone.extend(more);
         gone
     }

@@ -82,7 +82,7 @@ impl Limits {
         }
     }
 
-    /// Whether frames go through the stage.
+    /// Whether frames are gathered by key first.
     pub(super) fn is_grouped(&self) -> bool {
         !self.keys.is_empty() || self.order != ChunkOrder::None
     }
@@ -172,7 +172,7 @@ impl Index {
 
     /// What a worker has to do. `urgent`: somebody waits for room. `unpublished`: batches are on their way.
     pub(super) fn pick(&mut self, limits: &Limits, urgent: bool, unpublished: bool) -> Pick {
-        if limits.is_grouped() || !self.stage.is_empty() {
+        if limits.is_grouped() || !self.gathering.is_empty() {
             return self.pick_grouped(limits, urgent, unpublished);
         }
         if let Some(parcel) = self.ready.pop_front() {

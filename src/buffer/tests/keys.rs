@@ -83,9 +83,9 @@ fn services_of(frame: &Frame) -> String {
     services.join("+")
 }
 
-fn bytes_in_stage(rig: &Rig) -> usize {
+fn bytes_gathered(rig: &Rig) -> usize {
     let index = rig.buffer.0.shared.index();
-    index.stage.iter().map(Parcel::events_len).sum()
+    index.gathering.iter().map(Parcel::events_len).sum()
 }
 
 impl Rig {
@@ -290,7 +290,7 @@ async fn what_waits_beyond_the_memory_for_it_is_read_again() {
         expected.entry(tag.to_owned()).or_default().push(number);
     }
     assert!(rig.has_nothing_due().await);
-    let in_memory = bytes_in_stage(&rig);
+    let in_memory = bytes_gathered(&rig);
     assert!(in_memory <= 2_000, "{in_memory}");
     let chunks: BTreeMap<String, Vec<u32>> = rig.drain_by(&tag_of).await.into_iter().collect();
     assert_eq!(chunks, expected);
@@ -402,7 +402,7 @@ async fn of_what_waits_by_keys_the_oldest_goes_when_there_is_no_room() {
             let tag = ["a", "b"][number as usize % 2];
             within(rig.put_as(tag, number..number + 1)).await;
             if number % 20 == 0 {
-                // A worker looks, so that they are in the stage.
+                // A worker looks, so that they are gathered.
                 let look = tokio::time::timeout(Duration::from_millis(5), rig.buffer.next_chunk());
                 if let Ok(Some(chunk)) = look.await {
                     drop(chunk);

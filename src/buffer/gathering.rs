@@ -1,5 +1,5 @@
-//! Where frames become chunks when chunks have keys or an order. In the words of Fluentd: a chunk grows in the stage
-//! until it is full or due, and waits in the queue until a worker takes it.
+//! Where frames become chunks when chunks have keys or an order. A chunk grows (in Fluentd's words, on the stage) until
+//! it is full or due, and waits in line until a worker takes it.
 //!
 //! Of a disk buffer's chunk, only the places of its frames stay in memory when too much waits; it is read again when its
 //! turn comes.
@@ -29,7 +29,7 @@ const READ_AHEAD: usize = 64 << 20;
 
 /// The chunks that grow, and those that wait for a worker.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Gathering {
     pub(super) limits: Limits,
     growing: HashMap<Key, Growing>,
     /// By the time at which each is due.
@@ -40,7 +40,7 @@ pub(super) struct Stage {
     kept_bytes: usize,
     /// Most of them; `None` in a memory buffer.
     keep_limit: Option<usize>,
-    /// Bytes taken in from disk since something left the stage.
+    /// Bytes taken in from disk since a chunk that was due left.
     read_ahead: usize,
 }
 
@@ -53,7 +53,7 @@ struct Growing {
     due: Instant,
 }
 
-/// A frame for the stage.
+/// A frame that comes.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) frame: Frame,
@@ -63,7 +63,7 @@ pub(super) struct Arrival {
     pub(super) arrived: Option<Instant>,
 }
 
-impl Stage {
+impl Gathering {
     /// Nothing is in it. `keep_limit`: bytes of events to keep in memory, `None` for all.
     pub(super) fn new(keep_limit: Option<usize>) -> Self {
         Self {
