@@ -22,6 +22,8 @@ pub(super) struct Index {
     pub(super) account: Account,
     pub(super) on_disk: bool,
     pub(super) segments: VecDeque<Segment>,
+    /// Files of earlier processes that hold nothing but have names of segments.
+    pub(super) stale: Vec<u64>,
     pub(super) groups: HashMap<u64, Group>,
     /// Groups to be delivered now.
     pub(super) draining: VecDeque<u64>,
@@ -65,6 +67,7 @@ impl Index {
             account,
             on_disk,
             segments: VecDeque::new(),
+            stale: Vec::new(),
             groups: HashMap::new(),
             draining: VecDeque::new(),
             recent: VecDeque::new(),

@@ -86,7 +86,7 @@ impl Recovery {
             let old = Old { first, header, len };
             if is_empty && !self.is_foreign(&old) {
                 // A segment that was being made, or that never got a frame.
-                self.empty.push(path);
+                self.empty.push(first);
             } else {
                 self.segments.push(old);
             }
@@ -129,13 +129,17 @@ impl Recovery {
         }
     }
 
-    /// Removes files that hold nothing, once the state file does not mention them.
-    pub(super) fn remove_empty(&self) {
-        for path in &self.empty {
-            if let Err(error) = self.files.remove(path) {
+    /// Removes files that hold nothing, once the state file does not mention them. Returns those that stay.
+    pub(super) fn remove_empty(&self) -> Vec<u64> {
+        let stays = |first: &u64| {
+            let path = files::segment_path(&self.dir, *first);
+            let removed = self.files.remove(&path);
+            if let Err(error) = &removed {
                 tracing::warn!(path = %path.display(), %error, "an empty segment cannot be removed");
             }
-        }
+            removed.is_err()
+        };
+        self.empty.iter().copied().filter(stays).collect()
     }
 }
 

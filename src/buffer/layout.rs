@@ -66,6 +66,17 @@ pub(super) struct Removable {
     pub(super) uncopied: bool,
 }
 
+impl Removable {
+    /// A file that holds nothing, and whose bytes are not counted.
+    pub(super) fn empty(first: u64) -> Self {
+        Self {
+            first,
+            bytes: 0,
+            uncopied: false,
+        }
+    }
+}
+
 /// The pieces of a large message.
 #[derive(Debug, Default)]
 pub(super) struct Group {

@@ -100,15 +100,18 @@ pub(super) fn open(
         tracing::warn!(path = %dir.display(), %error, "the segments alone tell whose directory it is");
     }
     let next = begun.map_or(next, |begun| begun.first);
-    let index = recovery.index(account, next, settings.recent_bytes, begun);
+    let mut index = recovery.index(account, next, settings.recent_bytes, begun);
     room.occupy(index.segments.iter().map(|segment| segment.len).sum());
     let mut state = StateFile::new(files, dir, id);
     if let Err(error) = state.rewrite(&index.notes()) {
         tracing::warn!(path = %dir.display(), %error, "the state file cannot be written; a restart would repeat records");
     }
-    if begun.is_some() {
-        recovery.remove_empty();
-    }
+    // Without a segment of this process, their names may be needed.
+    index.stale = if begun.is_some() {
+        recovery.remove_empty()
+    } else {
+        recovery.empty.clone()
+    };
     let (path, segments) = (dir.display(), recovery.segments.len());
     tracing::info!(%path, segments, durability = ?settings.durability, "buffer opened");
     let recovery = Some(recovery).filter(|recovery| !recovery.segments.is_empty());
@@ -158,7 +161,7 @@ pub(super) struct Recovery {
     /// What could not be read.
     pub(super) unreadable: Vec<Old>,
     /// Files that hold nothing.
-    pub(super) empty: Vec<PathBuf>,
+    pub(super) empty: Vec<u64>,
     /// Frames that were written and never became durable.
     pub(super) void: Ranges,
     /// Frames that are done, as the state file tells.

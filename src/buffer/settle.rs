@@ -102,13 +102,17 @@ impl Index {
 
     /// The segments of which nothing is needed any more, oldest first.
     pub(super) fn removable(&self) -> Vec<Removable> {
-        let mut removable = Vec::new();
+        // The newest one goes last of all: its name tells which sequences were used.
+        let names = self.segments.back().map(|segment| segment.first);
+        let newest = names.into_iter().chain(self.stale.iter().copied()).max();
+        let is_alone = self.segments.len() == 1 && self.stale.is_empty();
+        let stale = self.stale.iter().filter(|first| Some(**first) != newest);
+        let mut removable: Vec<Removable> = stale.map(|first| Removable::empty(*first)).collect();
         let mut all_go = true;
-        let all = self.segments.len();
-        for (at, segment) in self.segments.iter().enumerate() {
-            // The newest one goes last of all: its name tells which sequences were used.
-            let may_go =
-                segment.sealed && !segment.unseen && !segment.held && (at + 1 < all || all == 1);
+        for segment in &self.segments {
+            let is_newest = Some(segment.first) == newest;
+            let is_idle = segment.sealed && !segment.unseen && !segment.held;
+            let may_go = is_idle && (is_alone || !is_newest);
             let is_done = may_go && segment.done_frames >= segment.frames;
             #[cfg(feature = "defects")]
             let is_done = is_done || may_go && is_almost_done(segment);
@@ -129,6 +133,7 @@ impl Index {
     pub(super) fn forget(&mut self, gone: &[u64]) {
         self.segments
             .retain(|segment| !gone.contains(&segment.first));
+        self.stale.retain(|first| !gone.contains(first));
     }
 
     /// Whether the newest segment holds frames, and all of them are done.

@@ -415,3 +415,33 @@ fn tell(stories: u64, seed: u64, thread: u64) -> u64 {
     }
     count.get()
 }
+
+/// A file that holds nothing was left by a process that found no room, and its name was the newest at the end.
+#[test]
+fn a_sequence_is_not_used_twice_when_there_was_no_room_for_a_segment() {
+    let shape = Shape {
+        records: 1,
+        segment_bytes: 100,
+        recent_bytes: 0,
+        total_bytes: 4_000,
+        grouping: Grouping::None,
+    };
+    let actions = [
+        Action::Fill(0),
+        Action::Append(1),
+        Action::Reopen,
+        Action::Fill(189),
+        Action::Append(1),
+        Action::HandOver(shape),
+        Action::Take,
+        Action::HandOver(shape),
+        Action::Append(1),
+    ];
+    runtime().block_on(async {
+        let mut model = Model::new(shape);
+        for action in actions {
+            model.run(action).await;
+        }
+        model.end().await;
+    });
+}
