@@ -206,7 +206,8 @@ impl Recovery {
         recovered(&shared.account, &groups);
         let mut index = shared.index();
         for (id, group) in groups {
-            if let Some(marker) = group.marker.filter(|marker| self.lost.contains(marker)) {
+            let marker = group.marker.filter(|marker| self.lost.contains(marker));
+            if let Some(marker) = marker.filter(|marker| !index.is_marker(*marker)) {
                 index.keep_for(marker);
             }
             index.adopt_group(id, group, true);

@@ -15,10 +15,15 @@ use super::{
     quarantine::Quarantine,
     ranges::Ranges,
     recover::{Old, Recovery},
+    salt::find_salt,
+    scan::{Scanner, Step},
     segment::{FRAMES_MAX, SEGMENT_HEADER_LEN, SegmentHeader},
     state::{self, Noted},
     survey::PAUSES_MS,
 };
+
+/// How much of a segment in quarantine is read at once, in bytes.
+const SCAN_BLOCK: usize = 64 << 10;
 
 impl Recovery {
     /// Lists what there is: of each segment its header.
@@ -123,10 +128,29 @@ impl Recovery {
         for first in quarantine.segments() {
             match identity::header(&self.files, quarantine.dir(), first) {
                 Ok(Some(header)) if header.buffer != self.id => {}
-                Ok(_) => self.aside.push(first),
-                Err(_) => {}
+                Ok(header) if self.may_hold_frames(quarantine.dir(), first, header) => {
+                    self.aside.push(first);
+                }
+                Ok(_) | Err(_) => {}
             }
         }
+    }
+
+    /// Whether there is more in a segment than a write that was cut off.
+    fn may_hold_frames(&self, dir: &Path, first: u64, header: Option<SegmentHeader>) -> bool {
+        let is_cut = |step: &Step| matches!(step, Step::Damage(damage) if damage.cut);
+        let look = || {
+            let (file, len) = self.files.open(&files::segment_path(dir, first))?;
+            let salt = match header {
+                Some(header) => Some(header.salt),
+                None => find_salt(&file, first, len)?,
+            };
+            let Some(salt) = salt else { return Ok(true) };
+            let step = Scanner::new(file, first, salt, SCAN_BLOCK).step(len)?;
+            Ok(step.is_some_and(|step| !is_cut(&step)))
+        };
+        // What cannot be read may hold anything.
+        self.files.patiently(&PAUSES_MS, look).unwrap_or(true)
     }
 
     /// Removes files that hold nothing, once the state file does not mention them. Returns those that stay.

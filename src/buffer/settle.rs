@@ -38,10 +38,19 @@ impl Index {
             // Only now: without its marker a group on disk is incomplete, and would be discarded at a restart.
             if let Some(marker) = marker {
                 self.groups.remove(&id);
-                self.mark_done(marker, marker_bytes, &mut done);
+                // A lost frame may stand for the ends of several.
+                if !self.is_marker(marker) {
+                    self.mark_done(marker, marker_bytes, &mut done);
+                }
             }
         }
         done
+    }
+
+    /// Whether a message that is not done ends with this frame.
+    pub(super) fn is_marker(&self, sequence: u64) -> bool {
+        let mut groups = self.groups.values();
+        groups.any(|group| group.marker == Some(sequence))
     }
 
     /// A frame that cannot be read now. It is not done: the next start tries it again, for which the piece of a group

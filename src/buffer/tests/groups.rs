@@ -326,3 +326,34 @@ async fn give_every_piece_the_chunk_id_after_a_restart_too() {
     assert_eq!(origins(&chunk), expected);
     assert_eq!(again.deliver(chunk), [0, 1, 2, 3, 4, 5]);
 }
+
+/// A file in quarantine that only holds the beginning of a frame is no place where the last piece may have been.
+#[tokio::test]
+async fn half_a_frame_in_quarantine_is_not_the_end_of_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::open(disk(dir.path()));
+    let message = Message::new(&rig);
+    let _receipt = message.piece(0..1, false).await;
+    let path = segment_files(dir.path()).remove(0);
+    let len = || std::fs::metadata(&path).unwrap().len();
+    until("it is stored", || len() > 64).await;
+    let left = snapshot(dir.path());
+    let bytes = std::fs::read(&path).unwrap();
+    let mut header = segment::SegmentHeader::decode(&bytes[..64]).unwrap();
+    header.first += u64::from(segment::FRAMES_MAX);
+    let quarantine = left.path().join("quarantine");
+    std::fs::create_dir_all(&quarantine).unwrap();
+    for (half, expected) in [(19, 0), (bytes.len() - 64, 1)] {
+        let copy = snapshot(left.path());
+        let aside = [header.encode(), bytes[64..64 + half].to_vec()].concat();
+        let quarantine = copy.path().join("quarantine");
+        std::fs::write(files::segment_path(&quarantine, header.first), aside).unwrap();
+        let rig = Rig::open(disk(copy.path()));
+        let delivered = rig.drain().await;
+        assert_eq!(
+            (delivered.len(), rig.dropped(DropReason::Aborted)),
+            (expected, 1 - expected as u64),
+            "{half} bytes"
+        );
+    }
+}

@@ -445,3 +445,35 @@ fn a_sequence_is_not_used_twice_when_there_was_no_room_for_a_segment() {
         model.end().await;
     });
 }
+
+/// Two messages whose last pieces are damaged: one lost frame may stand for the end of both.
+#[test]
+fn a_message_that_is_done_does_not_take_the_end_of_another_along() {
+    let shape = Shape {
+        records: 1,
+        segment_bytes: 700,
+        recent_bytes: 0,
+        total_bytes: 64 << 20,
+        grouping: Grouping::None,
+    };
+    let in_frame = |offset: usize| offset * 8;
+    let actions = [
+        Action::Message(2, true),
+        Action::Append(1),
+        Action::Message(3, true),
+        Action::Append(3),
+        Action::Damage(0, in_frame(64 + 81 + 60)),
+        Action::Damage(0, in_frame(64 + 81 + 81 + 71 + 81 + 81 + 60)),
+        Action::Take,
+        Action::Finish(0),
+        Action::Reopen,
+    ];
+    runtime().block_on(async {
+        let mut model = Model::new(shape);
+        for action in actions {
+            model.run(action).await;
+        }
+        assert_eq!(model.story.figures.repeated, 0);
+        model.end().await;
+    });
+}
