@@ -39,6 +39,7 @@ mod privacy;
 mod probes;
 mod prometheus;
 mod promises;
+mod reach;
 mod recovery;
 mod relay;
 mod reload;

@@ -1,4 +1,5 @@
-//! `weir check`: reads a configuration and says everything that is wrong with it. Starts nothing.
+//! `weir check`: reads a configuration and says everything that is wrong with it. Starts nothing, and reaches
+//! destinations only with `--connect`.
 
 use std::{
     io::{IsTerminal, Write},
@@ -6,9 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{exit, quickstart};
+use super::{
+    connect::{Reached, reach_all},
+    exit, quickstart,
+};
 use crate::{
     config::{Config, Counts, Look, Text},
     plugins::PLUGINS,
@@ -16,6 +20,7 @@ use crate::{
 
 /// Arguments of `weir check`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct CheckArgs {
     /// The configuration; `-` reads standard input. Without it, the quick start is checked
     #[arg(short, long, value_name = "FILE")]
@@ -29,6 +34,9 @@ pub(super) struct CheckArgs {
     /// Refuse what weakens a promise, such as a buffer in memory: docs/PROMISES.md
     #[arg(long)]
     strict: bool,
+    /// Reach the destination of every output too: nothing is delivered and nothing changed there
+    #[arg(long)]
+    connect: bool,
 }
 
 /// Checks; the number is the exit code.
@@ -54,20 +62,34 @@ pub(super) fn run(args: &CheckArgs, out: &mut (impl Write + IsTerminal)) -> u8 {
     };
     let (loaded, _) = text.load(PLUGINS);
     let report = text.report(&loaded.findings);
+    let config = loaded.config.as_ref().filter(|_| args.connect);
+    let reached = config.map(reach_all).unwrap_or_default();
     if args.json {
-        say(out, &format!("{:#}\n", report.for_machines()));
+        let mut machines = report.for_machines();
+        if args.connect {
+            let connections: Vec<Value> = reached.iter().map(Reached::for_machines).collect();
+            if let Some(machines) = machines.as_object_mut() {
+                machines.insert("connections".to_owned(), connections.into());
+            }
+        }
+        say(out, &format!("{machines:#}\n"));
     } else {
         let look = Look::for_terminal(out.is_terminal());
         say(out, &report.for_people(look));
         if let Some(config) = &loaded.config {
             say(out, &fine(&text.name, config.counts()));
         }
+        for one in &reached {
+            say(out, &one.for_people());
+        }
     }
     let refused = args.deny_warnings && !loaded.findings.is_empty();
     if loaded.config.is_none() || refused {
         exit::CONFIG
-    } else {
+    } else if reached.iter().all(Reached::is_there) {
         exit::OK
+    } else {
+        exit::FAILED
     }
 }
 

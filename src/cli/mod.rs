@@ -4,6 +4,7 @@ mod assets;
 mod buffer;
 mod cat;
 mod check;
+mod connect;
 mod dead;
 mod health;
 mod places;

@@ -56,6 +56,14 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
+/// What a host is asked besides bulk requests.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) path: &'a str,
+    /// JSON, for a question that has some.
+    pub(crate) body: Option<String>,
+}
+
 /// How a body is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Encoding {
@@ -143,20 +151,48 @@ impl Connector {
         if encoding.is_gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        let request = (Method::Post, self.path.as_str());
+        self.send(transport, address, request, headers, Some(body))
+            .await
+    }
+
+    /// Asks something, and reads the answer.
+    ///
+    /// # Errors
+    /// As those of [`Connector::post`].
+    pub(crate) async fn ask(
+        &self,
+        transport: &Transport,
+        address: &Address,
+        question: &Question<'_>,
+    ) -> Result<Reply, Failure> {
+        let mut headers = self.headers.clone();
+        let body = question.body.clone().map(Bytes::from);
+        let method = if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Method::Post
+        } else {
+            Method::Get
+        };
+        self.send(transport, address, (method, question.path), headers, body)
+            .await
+    }
+
+    async fn send(
+        &self,
+        transport: &Transport,
+        address: &Address,
+        (method, path): (Method, &str),
+        mut headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Reply, Failure> {
         if let Some((user, password)) = &address.login {
             headers.insert(AUTHORIZATION, basic(user, password));
         }
         let failed = |error: &elasticsearch::Error| failure(error, self.timeout);
         let query: Option<&()> = None;
         let response = transport
-            .send(
-                Method::Post,
-                &self.path,
-                headers,
-                query,
-                Some(body),
-                Some(self.timeout),
-            )
+            .send(method, path, headers, query, body, Some(self.timeout))
             .await
             .map_err(|error| failed(&error))?;
         let status = response.status_code().as_u16();

@@ -19,7 +19,7 @@ use tokio::{net::TcpStream, sync::OnceCell, time::Instant};
 
 use crate::{
     address::Address,
-    connection::{Connector, Encoding, Reply},
+    connection::{Connector, Encoding, Question, Reply},
     item_error::refusal,
     judge::{RequestFate, judge_request},
 };
@@ -161,6 +161,29 @@ impl Hosts {
         }
         self.connector
             .post(transport, &host.address, body, encoding)
+            .await
+    }
+
+    /// Asks every host. Returns its address, and the answer.
+    pub(crate) async fn ask_each(
+        &self,
+        question: &Question<'_>,
+    ) -> Vec<(String, Result<Reply, Failure>)> {
+        let mut answers = Vec::new();
+        for host in &self.all {
+            let answer = self.ask(host, question).await;
+            answers.push((host.address.url.to_string(), answer));
+        }
+        answers
+    }
+
+    async fn ask(&self, host: &Host, question: &Question<'_>) -> Result<Reply, Failure> {
+        if !self.has_proxy {
+            probe(&host.address).await?;
+        }
+        let transport = self.connector.open(&host.address).await?;
+        self.connector
+            .ask(&transport, &host.address, question)
             .await
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct IndexName {
     zone: Zone,
     /// Length of what the operator wrote in front of everything that is filled in.
     prefix_len: usize,
+    /// Nothing is filled in.
+    is_literal: bool,
     /// Names are the same within so many seconds; `None`: never known.
     period_secs: Option<i64>,
 }
@@ -67,6 +69,7 @@ impl IndexName {
         }
         let name = Self {
             prefix_len: prefix.len(),
+            is_literal: prefix.len() == text.len(),
             period_secs: period_secs(&template, text, &zone),
             template,
             zone,
@@ -88,6 +91,13 @@ impl IndexName {
             return Err("the index name is empty".into());
         }
         Ok(name)
+    }
+
+    /// A pattern for all names that it can make.
+    pub(crate) fn pattern(&self) -> String {
+        let prefix = self.template.literal_prefix().to_lowercase();
+        let end = if self.is_literal { "" } else { "*" };
+        format!("{prefix}{end}")
     }
 
     /// Whether names depend on fields of the record.

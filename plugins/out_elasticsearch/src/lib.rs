@@ -16,6 +16,7 @@ mod identity;
 mod index;
 mod item_error;
 mod judge;
+mod reach;
 mod scribe;
 mod settings;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use std::sync::{
 use sdk::{
     Fut,
     config::ConfigErrors,
-    output::{ChunkView, Outcome, Output},
+    output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
 };
 
@@ -112,5 +113,9 @@ impl Output for Elasticsearch {
             let documents = document::write(&self.recipe, chunk).await;
             Delivery::new(&self.bulk, &documents).run().await
         })
+    }
+
+    fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(reach::reach(&self.bulk.hosts, &self.recipe))
     }
 }

@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use sdk::{
     Fut, RunError,
     config::ConfigErrors,
-    output::{ChunkView, Outcome, Output},
+    output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
     stop::Stop,
 };
@@ -93,6 +93,16 @@ impl Forward {
 impl Output for Forward {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(delivery::deliver(&self.nodes, self.recipe, chunk))
+    }
+
+    fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(async move {
+            let mut said = Vec::new();
+            for node in self.nodes.all() {
+                said.push(node.reach().await?);
+            }
+            Ok(said)
+        })
     }
 
     fn run(&self, stop: Stop) -> Fut<'_, Result<(), RunError>> {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use forward_protocol::handshake::Identity;
-use sdk::metrics::{Counter, Gauge, Metrics};
+use sdk::{
+    metrics::{Counter, Gauge, Metrics},
+    output::Failure,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -221,6 +224,17 @@ impl Node {
             .dialer
             .dial(&addresses, tls_name, identity.as_ref());
         dialing.await.inspect_err(|_| self.addresses.expire())
+    }
+
+    /// Opens a connection, greets, and closes it. Returns what there is to say.
+    ///
+    /// # Errors
+    /// Those of names, sockets and handshakes.
+    pub(crate) async fn reach(&self) -> Result<String, Failure> {
+        let name = &self.spec.name;
+        let dialed = self.dial().await;
+        let connection = dialed.map_err(|trouble| trouble.of(name).failure)?;
+        Ok(format!("{name}: a server answers at {}", connection.peer))
     }
 
     /// An address for heartbeats over UDP.

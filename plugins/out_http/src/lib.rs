@@ -15,7 +15,7 @@ use std::sync::Arc;
 use sdk::{
     Fut,
     config::ConfigErrors,
-    output::{ChunkView, Outcome, Output},
+    output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
 };
 
@@ -47,5 +47,9 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 impl Output for Http {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(request::deliver(&self.settings, &self.client, chunk))
+    }
+
+    fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(async move { Ok(vec![request::reach(&self.settings, &self.client).await?]) })
     }
 }

@@ -51,6 +51,26 @@ struct Tally {
     down: Option<Failure>,
 }
 
+/// Asks the host of the endpoint for its root, which delivers nothing. Any answer tells that it is there.
+///
+/// # Errors
+/// There is none.
+pub(crate) async fn reach(settings: &Settings, client: &Client) -> Result<String, Failure> {
+    let http = client.get().await?;
+    let mut root = Url::parse(settings.endpoint.literal_prefix())
+        .map_err(|_| Failure::new(FailureKind::Serialize, "the endpoint is no address"))?;
+    root.set_path("/");
+    root.set_query(None);
+    let asked = http.head(root.clone()).timeout(settings.timeout);
+    match asked.send().await {
+        Ok(answer) => Ok(format!("{root} answers {}", answer.status().as_u16())),
+        Err(error) => Err(match judge::error(error) {
+            Fate::Down(failure) | Fate::Reject(failure) | Fate::Retry(_, failure) => failure,
+            Fate::Delivered | Fate::Split => Failure::new(FailureKind::Protocol, "no answer"),
+        }),
+    }
+}
+
 /// Sends the live records of a chunk.
 pub(crate) async fn deliver(settings: &Settings, client: &Client, chunk: ChunkView<'_>) -> Outcome {
     let mut tally = Tally::default();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use sdk::{
     Fut, RunError,
     config::ConfigErrors,
-    output::{ChunkView, Outcome, Output},
+    output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
     stop::Stop,
 };
@@ -50,6 +50,10 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 impl Output for Postgres {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(deliver::deliver(&self.settings, &self.pool, chunk))
+    }
+
+    fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(self.pool.reach())
     }
 
     fn run(&self, stop: Stop) -> Fut<'_, Result<(), RunError>> {

@@ -90,13 +90,7 @@ impl Pool {
                 None => break,
             }
         }
-        let secs = self.connect_timeout.as_secs_f64();
-        let late = |_| {
-            let message = format!("no connection within {secs} s");
-            Failure::new(FailureKind::Connect, message)
-        };
-        let client = timeout(self.connect_timeout, self.connect()).await;
-        let client = client.map_err(late)??;
+        let client = self.connect_in_time().await?;
         if let Some(create) = &self.create
             && !self.created.load(Ordering::Acquire)
         {
@@ -105,6 +99,34 @@ impl Pool {
             self.created.store(true, Ordering::Release);
         }
         Ok(client)
+    }
+
+    /// Connects, and asks who answers. Makes no tables.
+    ///
+    /// # Errors
+    /// There is no connection, or no answer.
+    pub(crate) async fn reach(&self) -> Result<Vec<String>, Failure> {
+        let client = self.connect_in_time().await?;
+        let asked = client.query_one("SELECT version()", &[]).await;
+        let row = asked.map_err(|error| trouble::failure(&error, "no answer"))?;
+        let version: &str = row.try_get(0).unwrap_or("a server");
+        // "PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...".
+        let version = version.split(" on ").next().unwrap_or(version);
+        let mut said = vec![format!("{version} answers")];
+        if self.create.is_some() {
+            said.push("tables that are missing are made when the first records come".to_owned());
+        }
+        Ok(said)
+    }
+
+    async fn connect_in_time(&self) -> Result<Client, Failure> {
+        let secs = self.connect_timeout.as_secs_f64();
+        let late = |_| {
+            let message = format!("no connection within {secs} s");
+            Failure::new(FailureKind::Connect, message)
+        };
+        let client = timeout(self.connect_timeout, self.connect()).await;
+        client.map_err(late)?
     }
 
     /// Keeps a connection that has nothing open.

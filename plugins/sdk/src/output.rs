@@ -251,6 +251,15 @@ pub trait Output: Send + Sync {
     /// likes, but never waits in order to retry. Called concurrently when `flush_thread_count` is above 1.
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome>;
 
+    /// Reaches the destination once, without delivering or changing anything: `weir check --connect`. Returns what is worth
+    /// saying about it, a line each; nothing when there is nothing to reach.
+    ///
+    /// # Errors
+    /// It is not there, or would not take records.
+    fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Work beside the chunks, such as probing hosts. Ends when `stop` is given.
     fn run(&self, stop: Stop) -> Fut<'_, Result<(), RunError>> {
         Box::pin(async move {

@@ -53,7 +53,7 @@ fn a_broken_one_is_explained() {
 #[test]
 fn machines_get_json() {
     let (code, said) = file("[[source]]\ntype = \"forwrd\"\n", &["--json"]);
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
         (code, &said["ok"], &said["errors"]),
         (exit::CONFIG, &json!(false), &json!(2))

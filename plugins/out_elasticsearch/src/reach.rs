@@ -1,0 +1,186 @@
+//! `weir check --connect`: who answers, with which licence, and whether it lets us write.
+
+use sdk::output::{Failure, FailureKind};
+use serde_json::{Value, json};
+
+use crate::{
+    config::OpType,
+    connection::{Question, Reply},
+    document::Recipe,
+    hosts::Hosts,
+    item_error::refusal,
+};
+
+/// Who answers at a host.
+#[derive(Debug, PartialEq, Eq)]
+struct Server {
+    is_opensearch: bool,
+    version: String,
+}
+
+/// Asks every host who it is, and the first one what we may do there. Changes nothing.
+///
+/// # Errors
+/// A host that does not answer, that does not know us, or that would not take our documents.
+pub(crate) async fn reach(hosts: &Hosts, recipe: &Recipe) -> Result<Vec<String>, Failure> {
+    let mut said = Vec::new();
+    let mut is_opensearch = false;
+    for (host, answer) in ask(hosts, "/", None).await {
+        let reply = answer.map_err(|failure| at(&host, &failure))?;
+        match server(&reply) {
+            Some(server) => {
+                is_opensearch |= server.is_opensearch;
+                said.push(format!("{host}: {server}"));
+            }
+            None if reply.status == 401 => return Err(at(&host, &refused(&reply))),
+            // Who may write need not be allowed to ask, and some proxies only let bulk requests pass.
+            None => said.push(format!(
+                "{host}: answers {}, so its version is not known",
+                reply.status
+            )),
+        }
+    }
+    if is_opensearch {
+        return Ok(said);
+    }
+    if let Some((_, Ok(reply))) = ask(hosts, "/_license", None).await.into_iter().next() {
+        said.extend(licence(&reply));
+    }
+    said.extend(privileges(hosts, recipe).await?);
+    Ok(said)
+}
+
+async fn ask(
+    hosts: &Hosts,
+    path: &str,
+    body: Option<Value>,
+) -> Vec<(String, Result<Reply, Failure>)> {
+    let body = body.map(|body| body.to_string());
+    hosts.ask_each(&Question { path, body }).await
+}
+
+/// Whether the user may write; nothing is said where nobody asks who one is.
+async fn privileges(hosts: &Hosts, recipe: &Recipe) -> Result<Option<String>, Failure> {
+    let (pattern, wanted) = (recipe.index.pattern(), wanted(recipe.op_type));
+    let body = json!({ "index": [{ "names": [pattern], "privileges": wanted }] });
+    let answers = ask(hosts, "/_security/user/_has_privileges", Some(body)).await;
+    let Some((host, Ok(reply))) = answers.into_iter().next() else {
+        return Ok(None);
+    };
+    match serde_json::from_slice::<Value>(&reply.body) {
+        Ok(answer) if reply.status == 200 => {
+            let missing = missing(&answer, &wanted);
+            if missing.is_empty() {
+                let user = text(&answer, "/username").unwrap_or("the user");
+                return Ok(Some(format!("{user} may write to {pattern}")));
+            }
+            let message = format!("may not write to {pattern}: {} missing", missing.join(", "));
+            Err(at(&host, &Failure::new(FailureKind::Auth, message)))
+        }
+        _ if matches!(reply.status, 401 | 403) => Err(at(&host, &refused(&reply))),
+        _ => Ok(None),
+    }
+}
+
+/// What a role must allow on the indexes. Source: "Security privileges" of the reference of Elasticsearch.
+fn wanted(op_type: OpType) -> Vec<&'static str> {
+    let write = if op_type == OpType::Create {
+        "create_doc"
+    } else {
+        "index"
+    };
+    vec![write, "auto_configure"]
+}
+
+/// The privileges that an answer denies.
+fn missing(answer: &Value, wanted: &[&'static str]) -> Vec<&'static str> {
+    let indexes = answer.get("index").and_then(Value::as_object);
+    let denies = |name: &&str| {
+        let mut indexes = indexes.into_iter().flat_map(|indexes| indexes.values());
+        indexes.any(|index| index.get(*name) == Some(&Value::Bool(false)))
+    };
+    wanted.iter().copied().filter(denies).collect()
+}
+
+fn server(reply: &Reply) -> Option<Server> {
+    let page: Value = serde_json::from_slice(&reply.body).ok()?;
+    Some(Server {
+        is_opensearch: text(&page, "/version/distribution") == Some("opensearch"),
+        version: text(&page, "/version/number")?.to_owned(),
+    })
+}
+
+fn licence(reply: &Reply) -> Option<String> {
+    let page: Value = serde_json::from_slice(&reply.body).ok()?;
+    let (kind, status) = (
+        text(&page, "/license/type")?,
+        text(&page, "/license/status")?,
+    );
+    Some(format!("licence {kind}, {status}"))
+}
+
+fn text<'a>(page: &'a Value, place: &str) -> Option<&'a str> {
+    page.pointer(place)?.as_str()
+}
+
+fn refused(reply: &Reply) -> Failure {
+    let message = format!(
+        "answers {} {}",
+        reply.status,
+        refusal(&reply.body).summary()
+    );
+    Failure::new(FailureKind::Auth, message.trim_end())
+}
+
+fn at(host: &str, failure: &Failure) -> Failure {
+    Failure::new(failure.kind, format!("{host}: {}", failure.message))
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = if self.is_opensearch {
+            "OpenSearch"
+        } else {
+            "Elasticsearch"
+        };
+        write!(f, "{name} {}", self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &Value) -> Reply {
+        Reply {
+            status,
+            retry_after: None,
+            body: body.to_string().into(),
+        }
+    }
+
+    #[test]
+    fn servers_say_who_they_are() {
+        let say = |body: Value| server(&reply(200, &body)).map(|server| server.to_string());
+        let elastic = json!({ "version": { "number": "9.5.3", "build_flavor": "default" } });
+        assert_eq!(say(elastic).as_deref(), Some("Elasticsearch 9.5.3"));
+        let open = json!({ "version": { "number": "3.8.0", "distribution": "opensearch" } });
+        assert_eq!(say(open).as_deref(), Some("OpenSearch 3.8.0"));
+        assert_eq!(say(json!({ "error": "no handler" })), None);
+        let page = json!({ "license": { "type": "basic", "status": "active" } });
+        let said = licence(&reply(200, &page));
+        assert_eq!(said.as_deref(), Some("licence basic, active"));
+        assert_eq!(licence(&reply(404, &json!({}))), None);
+    }
+
+    #[test]
+    fn what_is_denied_on_any_index_is_missing() {
+        let wanted = wanted(OpType::Create);
+        let answer =
+            json!({ "index": { "logs-*": { "create_doc": true, "auto_configure": false } } });
+        assert_eq!(missing(&answer, &wanted), ["auto_configure"]);
+        let answer =
+            json!({ "index": { "logs-*": { "create_doc": true, "auto_configure": true } } });
+        assert!(missing(&answer, &wanted).is_empty());
+    }
+}
