@@ -89,6 +89,11 @@ impl Shared {
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
+            if length == 0 {
+                // Somebody asks whether anybody is there.
+                write!(&*stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
+                continue;
+            }
             let batch: Batch = serde_json::from_slice(&body).expect("a JSON array");
             let is_refused = (self.refuses.lock().expect("no panic"))(&batch);
             let status = if is_refused {

@@ -18,6 +18,9 @@ struct Server {
     version: String,
 }
 
+/// Tells the version where the root does not: it may be answered by a proxy, or by nobody.
+const NODES: &str = "/_nodes/_local?filter_path=nodes.*.version";
+
 /// Asks every host who it is, and the first one what we may do there. Changes nothing.
 ///
 /// # Errors
@@ -25,9 +28,11 @@ struct Server {
 pub(crate) async fn reach(hosts: &Hosts, recipe: &Recipe) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
     let mut is_opensearch = false;
-    for (host, answer) in ask(hosts, "/", None).await {
+    let nodes = ask(hosts, NODES, None).await;
+    for ((host, answer), (_, node)) in ask(hosts, "/", None).await.into_iter().zip(nodes) {
         let reply = answer.map_err(|failure| at(&host, &failure))?;
-        match server(&reply) {
+        let by_node = || node.ok().as_ref().and_then(of_node);
+        match server(&reply).or_else(by_node) {
             Some(server) => {
                 is_opensearch |= server.is_opensearch;
                 said.push(format!("{host}: {server}"));
@@ -110,6 +115,17 @@ fn server(reply: &Reply) -> Option<Server> {
     })
 }
 
+fn of_node(reply: &Reply) -> Option<Server> {
+    let page: Value = serde_json::from_slice(&reply.body).ok()?;
+    let nodes = page.get("nodes")?.as_object()?;
+    let version = text(nodes.values().next()?, "/version")?;
+    Some(Server {
+        // Only OpenSearch begins so low again, and its root is there.
+        is_opensearch: version.starts_with(['1', '2', '3', '4']),
+        version: version.to_owned(),
+    })
+}
+
 fn licence(reply: &Reply) -> Option<String> {
     let page: Value = serde_json::from_slice(&reply.body).ok()?;
     let (kind, status) = (
@@ -167,6 +183,9 @@ mod tests {
         let open = json!({ "version": { "number": "3.8.0", "distribution": "opensearch" } });
         assert_eq!(say(open).as_deref(), Some("OpenSearch 3.8.0"));
         assert_eq!(say(json!({ "error": "no handler" })), None);
+        let nodes = json!({ "nodes": { "x": { "version": "8.19.21" } } });
+        let said = of_node(&reply(200, &nodes)).map(|server| server.to_string());
+        assert_eq!(said.as_deref(), Some("Elasticsearch 8.19.21"));
         let page = json!({ "license": { "type": "basic", "status": "active" } });
         let said = licence(&reply(200, &page));
         assert_eq!(said.as_deref(), Some("licence basic, active"));
