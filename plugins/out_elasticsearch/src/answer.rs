@@ -1,7 +1,7 @@
 //! What the server says about a bulk request, read without a tree: an answer without failures is one comparison
 //! per item, and of the others only what failed is kept.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -15,7 +15,8 @@ use crate::{
 
 /// The query that makes answers short. `status` must stay: items of which nothing is left vanish, and with them
 /// the order.
-pub(crate) const FILTER_PATH: &str = "filter_path=took,errors,items.*.status,items.*.error";
+pub(crate) const FILTER_PATH: &str =
+    "filter_path=took,errors,items.*.status,items.*.failure_store,items.*.error";
 
 /// What a server answered with status 200.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) items: Option<usize>,
     /// Items that are not plain successes, by their place in the request.
     pub(crate) failed: Vec<(usize, Item)>,
+    /// Items that the failure store of a data stream took, and those that it did not take either.
+    pub(crate) failure_store: [u64; 2],
 }
 
 /// An item that is not a plain success.
@@ -60,7 +63,7 @@ impl Answer {
         let answer = match plain_successes(body, op_type) {
             Some(items) => Self {
                 items: Some(items),
-                failed: Vec::new(),
+                ..Self::default()
             },
             None => Self::read_all(body)?,
         };
@@ -73,9 +76,10 @@ impl Answer {
     fn read_all(body: &[u8]) -> Result<Self, Garbage> {
         let Page { errors, items } = serde_json::from_slice(body).map_err(|_| Garbage::NotBulk)?;
         match items {
-            Some(Items { count, failed }) => Ok(Self {
-                items: Some(count),
-                failed,
+            Some(items) => Ok(Self {
+                items: Some(items.count),
+                failed: items.failed,
+                failure_store: items.failure_store,
             }),
             // A server may leave out the list when nothing failed.
             None if !errors => Ok(Self::default()),
@@ -136,9 +140,11 @@ struct Page {
     items: Option<Items>,
 }
 
+#[derive(Default)]
 struct Items {
     count: usize,
     failed: Vec<(usize, Item)>,
+    failure_store: [u64; 2],
 }
 
 impl<'de> Deserialize<'de> for Items {
@@ -152,11 +158,13 @@ impl<'de> Deserialize<'de> for Items {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
-                let mut items = Items {
-                    count: 0,
-                    failed: Vec::new(),
-                };
-                while let Some(OneKey(item)) = list.next_element()? {
+                let mut items = Items::default();
+                while let Some(OneKey(item, failure_store)) = list.next_element()? {
+                    if let Some(counter) =
+                        failure_store.and_then(|at| items.failure_store.get_mut(at))
+                    {
+                        *counter += 1;
+                    }
                     if !(200..300).contains(&item.status) || !item.error.kind.is_empty() {
                         items.failed.push((items.count, item));
                     }
@@ -170,7 +178,7 @@ impl<'de> Deserialize<'de> for Items {
 }
 
 /// An item under the name of its action, which is not looked at: a server may write `create` for `index`.
-struct OneKey(Item);
+struct OneKey(Item, Option<usize>);
 
 impl<'de> Deserialize<'de> for OneKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -183,15 +191,16 @@ impl<'de> Deserialize<'de> for OneKey {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneKey, A::Error> {
-                let mut item = Item::default();
+                let (mut item, mut failure_store) = (Item::default(), None);
                 while map.next_key::<IgnoredAny>()?.is_some() {
                     let wire: WireItem<'_> = map.next_value()?;
                     item = Item {
                         status: wire.status.unwrap_or_default(),
                         error: wire.error.map(ItemError::from).unwrap_or_default(),
                     };
+                    failure_store = wire.failure_store.and_then(|text| text.place());
                 }
-                Ok(OneKey(item))
+                Ok(OneKey(item, failure_store))
             }
         }
         from.deserialize_map(Named)
@@ -203,4 +212,25 @@ struct WireItem<'a> {
     status: Option<u16>,
     #[serde(borrow)]
     error: Option<WireError<'a>>,
+    #[serde(borrow)]
+    failure_store: Option<FailureStore<'a>>,
+}
+
+/// What the failure store of a data stream did; other values than these two say that there is none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FailureStore<'a> {
+    Named(Cow<'a, str>),
+    Unknown(IgnoredAny),
+}
+
+impl FailureStore<'_> {
+    /// Its place among the counters.
+    fn place(&self) -> Option<usize> {
+        match self {
+            Self::Named(name) if name == "used" => Some(0),
+            Self::Named(name) if name == "failed" => Some(1),
+            Self::Named(_) | Self::Unknown(_) => None,
+        }
+    }
 }

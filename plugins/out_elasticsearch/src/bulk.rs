@@ -11,6 +11,8 @@ use crate::{
     counters::Counters,
     gzip::compress,
     hosts::{Hosts, NoHost},
+    policy::{OnAuthError, OnConflict, Policy},
+    report::Report,
 };
 
 /// Bodies up to this size are sent as they are, in bytes.
@@ -23,15 +25,28 @@ pub(crate) struct Bulk {
     pub(crate) op_type: OpType,
     /// Whether sending a record again cannot add it twice.
     pub(crate) has_ids: bool,
+    pub(crate) on_auth_error: OnAuthError,
+    pub(crate) on_conflict: OnConflict,
     pub(crate) gzip_level: Option<u32>,
     /// Largest body, in bytes. Goes down when the server finds one too large.
     pub(crate) body_max: AtomicUsize,
     /// Set when the server does not know the content type of bulk requests.
     pub(crate) plain_json: AtomicBool,
     pub(crate) counters: Counters,
+    pub(crate) report: Report,
 }
 
 impl Bulk {
+    /// What the judge of items has to know.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            op_type: self.op_type,
+            has_ids: self.has_ids,
+            on_auth_error: self.on_auth_error,
+            on_conflict: self.on_conflict,
+        }
+    }
+
     /// Sends one body.
     ///
     /// # Errors
@@ -63,6 +78,6 @@ impl Bulk {
         let wire = wire.as_ref().unwrap_or(body);
         self.counters.body.inc_by(body.len() as u64);
         self.counters.wire.inc_by(wire.len() as u64);
-        self.hosts.post(wire, encoding).await
+        self.hosts.post(wire, encoding, self.has_ids).await
     }
 }

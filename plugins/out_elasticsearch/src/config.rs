@@ -9,6 +9,8 @@ use sdk::{
 };
 use serde::Deserialize;
 
+use crate::policy::{OnAuthError, OnConflict};
+
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +95,15 @@ pub struct Config {
     pub id_key: Option<FieldPath>,
     /// A field whose text or number routes the document to a shard.
     pub routing_key: Option<FieldPath>,
+    /// With `op_type = "create"` and `id_key`: what becomes of a record when there is a document with its id, be it that of
+    /// another record or its own from a request that was not answered: `delivered` counts it as delivered, `dead_letter`
+    /// puts it aside. Records without such an id are not meant.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+    /// What becomes of records that these credentials may not write, when the server says so of single records: `retry`
+    /// keeps them until that is mended, `dead_letter` puts them aside.
+    #[serde(default)]
+    pub on_auth_error: OnAuthError,
     /// The ingest pipeline that documents go through.
     pub pipeline: Option<String>,
     /// Compress requests.

@@ -26,8 +26,12 @@ use sdk::{
     output::{Failure, FailureKind},
 };
 
+use url::Url;
+
 use crate::{address::Address, answer::FILTER_PATH, config::Config, judge::retry_after};
 
+/// The path of bulk requests below that of a host.
+const BULK: &str = "_bulk";
 /// Longest answer that is read, in bytes: a million items, each with an error of 64 bytes.
 const ANSWER_LEN_MAX: u64 = 64 << 20;
 
@@ -53,6 +57,8 @@ struct Files {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
+    /// Where the answer comes from, when that is not where the request was sent.
+    pub(crate) elsewhere: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -62,6 +68,24 @@ pub(crate) struct Question<'a> {
     pub(crate) path: &'a str,
     /// JSON, for a question that has some.
     pub(crate) body: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) failure: Failure,
+    /// Whether the host may have got the request, and carried it out.
+    pub(crate) is_sent: bool,
+}
+
+impl From<Failure> for Broken {
+    /// Of what happens before anything is sent.
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            is_sent: false,
+        }
+    }
 }
 
 /// How a body is sent.
@@ -82,7 +106,7 @@ impl Connector {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let mut path = format!("_bulk?{FILTER_PATH}");
+        let mut path = format!("{BULK}?{FILTER_PATH}");
         if let Some(pipeline) = &config.pipeline {
             path.push_str("&pipeline=");
             path.extend(url::form_urlencoded::byte_serialize(pipeline.as_bytes()));
@@ -142,7 +166,7 @@ impl Connector {
         address: &Address,
         body: Bytes,
         encoding: Encoding,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Broken> {
         let mut headers = self.headers.clone();
         headers.insert(
             CONTENT_TYPE,
@@ -174,8 +198,9 @@ impl Connector {
         } else {
             Method::Get
         };
-        self.send(transport, address, (method, question.path), headers, body)
-            .await
+        let request = (method, question.path);
+        let sent = self.send(transport, address, request, headers, body).await;
+        sent.map_err(|broken| broken.failure)
     }
 
     async fn send(
@@ -185,16 +210,16 @@ impl Connector {
         (method, path): (Method, &str),
         mut headers: HeaderMap,
         body: Option<Bytes>,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Broken> {
         if let Some((user, password)) = &address.login {
             headers.insert(AUTHORIZATION, basic(user, password));
         }
-        let failed = |error: &elasticsearch::Error| failure(error, self.timeout);
+        let broken = |error: &elasticsearch::Error| broken(error, self.timeout);
         let query: Option<&()> = None;
         let response = transport
             .send(method, path, headers, query, body, Some(self.timeout))
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| broken(&error))?;
         let status = response.status_code().as_u16();
         let wait = response
             .headers()
@@ -205,15 +230,22 @@ impl Connector {
             .content_length()
             .is_some_and(|len| len > ANSWER_LEN_MAX)
         {
-            return Err(Failure::new(
-                FailureKind::Protocol,
-                "the answer is longer than 64 MiB",
-            ));
+            let message = "the answer is longer than 64 MiB";
+            return Err(Broken {
+                failure: Failure::new(FailureKind::Protocol, message),
+                is_sent: true,
+            });
         }
-        let body = response.bytes().await.map_err(|error| failed(&error))?;
+        let elsewhere = elsewhere(&address.url, path, response.url());
+        let bytes = response.bytes().await;
+        let body = bytes.map_err(|error| Broken {
+            is_sent: true,
+            ..broken(&error)
+        })?;
         Ok(Reply {
             status,
             retry_after,
+            elsewhere,
             body,
         })
     }
@@ -285,33 +317,63 @@ async fn read(parameter: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn failure(error: &elasticsearch::Error, timeout: Duration) -> Failure {
-    if error.is_timeout() {
-        return Failure::new(
-            FailureKind::Timeout,
-            format!("no answer within {} s", timeout.as_secs_f64()),
-        );
-    }
-    let cause = root_cause(error);
-    let lower = cause.to_ascii_lowercase();
-    let is_tls = ["certificate", "tls", "handshake", "corrupt message"]
-        .iter()
-        .any(|word| lower.contains(word));
-    Failure::new(
-        if is_tls {
-            FailureKind::Tls
+/// Where an answer comes from, when the client was led elsewhere. Only what may be shown of it.
+fn elsewhere(host: &Url, asked: &str, answered: &Url) -> Option<String> {
+    let asked = asked.split('?').next().unwrap_or_default();
+    let [base, asked] = [host.path(), asked].map(|path| path.trim_matches('/'));
+    let path = [base, asked].map(|part| {
+        if part.is_empty() {
+            String::new()
         } else {
-            FailureKind::Connect
-        },
-        cause,
-    )
+            format!("/{part}")
+        }
+    });
+    let path = path.concat();
+    let is_same =
+        host.origin() == answered.origin() && answered.path().trim_end_matches('/') == path;
+    let origin = answered.origin().ascii_serialization();
+    (!is_same).then(|| format!("{origin}{}", answered.path()))
+}
+
+fn broken(error: &elasticsearch::Error, timeout: Duration) -> Broken {
+    let has_connection = !causes(error).any(|cause| cause.to_string() == NO_CONNECTION);
+    let kind_and_message = if error.is_timeout() {
+        let message = format!("no answer within {} s", timeout.as_secs_f64());
+        (FailureKind::Timeout, message)
+    } else {
+        let cause = root_cause(error);
+        (kind_of(&cause), cause)
+    };
+    Broken {
+        failure: Failure::new(kind_and_message.0, kind_and_message.1),
+        is_sent: has_connection,
+    }
+}
+
+/// What the client says when it did not come to sending.
+const NO_CONNECTION: &str = "client error (Connect)";
+
+fn kind_of(cause: &str) -> FailureKind {
+    let lower = cause.to_ascii_lowercase();
+    let has_any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if has_any(&["certificate", "tls", "handshake", "corrupt message"]) {
+        FailureKind::Tls
+    } else if lower.contains("redirect") {
+        FailureKind::Http4xx
+    } else {
+        FailureKind::Connect
+    }
 }
 
 /// The innermost cause. What stands around it repeats the address, with everything in it.
 fn root_cause(error: &elasticsearch::Error) -> String {
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
+    let innermost = causes(error).last();
+    innermost.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// What is behind an error, the innermost last.
+fn causes(
+    error: &elasticsearch::Error,
+) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
 }

@@ -1,7 +1,7 @@
 //! The hosts: whose turn it is, which ones are left out for a while, and how a request finds one that answers.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,14 +12,16 @@ use std::{
 use bytes::Bytes;
 use elasticsearch::http::transport::Transport;
 use sdk::{
-    metrics::{Gauge, Metrics},
+    metrics::{Counter, Gauge, Metrics},
     output::{Failure, FailureKind},
 };
 use tokio::{net::TcpStream, sync::OnceCell, time::Instant};
+use url::Url;
 
 use crate::{
     address::Address,
-    connection::{Connector, Encoding, Question, Reply},
+    connection::{Broken, Connector, Encoding, Question, Reply},
+    counters,
     item_error::refusal,
     judge::{RequestFate, judge_request},
 };
@@ -40,6 +42,8 @@ pub(crate) struct Hosts {
     turn: AtomicUsize,
     connector: Connector,
     has_proxy: bool,
+    /// Requests that are sent again although the first may have been carried out.
+    ambiguous: Counter,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl Hosts {
             all: hosts.collect(),
             turn: AtomicUsize::new(0),
             connector,
+            ambiguous: counters::ambiguous(metrics),
             has_proxy: PROXIES.iter().any(|name| {
                 let is_set =
                     |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -98,52 +103,55 @@ impl Hosts {
         }
     }
 
-    /// Sends a body to the host whose turn it is, or to the next one that answers.
+    /// Sends a body to the host whose turn it is, or to the next one that answers. Where sending it twice `is_safe`, a
+    /// connection that broke is no reason to wait.
     ///
     /// # Errors
     /// [`NoHost`] when none did.
-    pub(crate) async fn post(&self, body: &Bytes, encoding: Encoding) -> Result<Reply, NoHost> {
-        let mut failures: Vec<(String, Failure)> = Vec::new();
-        let mut refused = None;
-        for host in self.in_order() {
-            match self.try_host(host, body.clone(), encoding).await {
-                Ok(reply) => {
-                    let error = refusal(&reply.body);
-                    let RequestFate::NextHost(kind) = judge_request(reply.status, &error) else {
+    pub(crate) async fn post(
+        &self,
+        body: &Bytes,
+        encoding: Encoding,
+        is_safe: bool,
+    ) -> Result<Reply, NoHost> {
+        let mut failed = Failed::default();
+        let mut order = VecDeque::from(self.in_order());
+        while let Some(host) = order.pop_front() {
+            let was_proven = host.health().is_proven;
+            let broken = match self.try_host(host, body.clone(), encoding).await {
+                Ok(reply) => match host.refusal(&reply) {
+                    None => {
                         host.answered();
                         return Ok(reply);
-                    };
-                    host.failed();
-                    let message = format!(
-                        "{} answered {} {}",
-                        host.address.url,
-                        reply.status,
-                        error.summary()
-                    );
-                    let failure = Failure::new(kind, message.trim_end());
-                    refused = Some(NoHost {
-                        failure,
-                        after: reply.retry_after,
-                        is_down: false,
-                    });
-                }
-                Err(failure) => {
-                    host.failed();
-                    // It may have taken the records and be busy with them; another host would do it again.
-                    if failure.kind == FailureKind::Timeout {
-                        let message = format!("{}: {}", host.address.url, failure.message);
-                        let failure = Failure::new(failure.kind, message);
-                        return Err(NoHost {
-                            failure,
-                            after: None,
-                            is_down: false,
-                        });
                     }
-                    failures.push((host.address.url.to_string(), failure));
+                    Some(failure) => {
+                        host.failed();
+                        failed.refused = Some((failure, reply.retry_after));
+                        continue;
+                    }
+                },
+                Err(broken) => broken,
+            };
+            host.failed();
+            let is_timeout = broken.failure.kind == FailureKind::Timeout;
+            let is_sent = broken.is_sent;
+            failed
+                .unanswered
+                .retain(|(url, _)| **url != host.address.url);
+            failed.unanswered.push((&host.address.url, broken));
+            if is_sent {
+                self.ambiguous.inc();
+                // It may have taken the records and be busy with them; another host would do it again.
+                if is_timeout || !is_safe {
+                    break;
+                }
+                if was_proven {
+                    // Probably it closed the connection while that was idle.
+                    order.push_back(host);
                 }
             }
         }
-        Err(refused.unwrap_or_else(|| unreachable(&failures)))
+        Err(failed.into())
     }
 
     async fn try_host(
@@ -151,7 +159,7 @@ impl Hosts {
         host: &Host,
         body: Bytes,
         encoding: Encoding,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Broken> {
         let transport = host
             .transport
             .get_or_try_init(|| self.connector.open(&host.address))
@@ -182,9 +190,11 @@ impl Hosts {
             probe(&host.address).await?;
         }
         let transport = self.connector.open(&host.address).await?;
-        self.connector
+        let reply = self
+            .connector
             .ask(&transport, &host.address, question)
-            .await
+            .await?;
+        host.leads_elsewhere(&reply).map_or(Ok(reply), Err)
     }
 
     /// The hosts in the order in which to try them: those that are left out come last.
@@ -221,22 +231,61 @@ async fn probe(address: &Address) -> Result<(), Failure> {
     }
 }
 
-fn unreachable(failures: &[(String, Failure)]) -> NoHost {
-    let kind = failures
-        .first()
-        .map_or(FailureKind::Connect, |(_, failure)| failure.kind);
-    let each: Vec<String> = failures
-        .iter()
-        .map(|(host, failure)| format!("{host}: {}", failure.message))
-        .collect();
-    NoHost {
-        failure: Failure::new(kind, each.join("; ")),
-        after: None,
-        is_down: true,
+/// What went wrong on the way through the hosts.
+#[derive(Default)]
+struct Failed<'a> {
+    /// Of the last host that answered.
+    refused: Option<(Failure, Option<Duration>)>,
+    /// How the last try of each of the others ended.
+    unanswered: Vec<(&'a Url, Broken)>,
+}
+
+impl From<Failed<'_>> for NoHost {
+    fn from(failed: Failed<'_>) -> Self {
+        let each = failed.unanswered.iter();
+        let is_down = failed.refused.is_none() && each.clone().all(|(_, broken)| !broken.is_sent);
+        let (failure, after) = failed.refused.unwrap_or_else(|| {
+            // What counts is what happened to a request, if one got so far.
+            let told = each.clone().find(|(_, broken)| broken.is_sent);
+            let told = told.or(failed.unanswered.first());
+            let kind = told.map_or(FailureKind::Connect, |(_, broken)| broken.failure.kind);
+            let each: Vec<String> = each
+                .map(|(url, broken)| format!("{url}: {}", broken.failure.message))
+                .collect();
+            (Failure::new(kind, each.join("; ")), None)
+        });
+        Self {
+            failure,
+            after,
+            is_down,
+        }
     }
 }
 
 impl Host {
+    /// Whether it answered only after it had led us elsewhere.
+    fn leads_elsewhere(&self, reply: &Reply) -> Option<Failure> {
+        let (url, elsewhere) = (&self.address.url, reply.elsewhere.as_ref()?);
+        let message = format!(
+            "{url} leads to {elsewhere}, and what is there is no answer; write the address of the server in `hosts`"
+        );
+        Some(Failure::new(FailureKind::Http4xx, message))
+    }
+
+    /// Why another host should be asked, if this answer is a reason.
+    fn refusal(&self, reply: &Reply) -> Option<Failure> {
+        if let Some(failure) = self.leads_elsewhere(reply) {
+            return Some(failure);
+        }
+        let url = &self.address.url;
+        let error = refusal(&reply.body);
+        let RequestFate::NextHost(kind) = judge_request(reply.status, &error) else {
+            return None;
+        };
+        let message = format!("{url} answered {} {}", reply.status, error.summary());
+        Some(Failure::new(kind, message.trim_end()))
+    }
+
     fn health(&self) -> Health {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,11 @@ pub(crate) fn of_place(place: u32) -> [u8; PLACE_LEN] {
     [24, 18, 12, 6, 0].map(|shift| digit(u64::from(place >> shift)))
 }
 
+/// Whether an id has the form of those that are made here.
+pub(crate) fn has_form(id: &str) -> bool {
+    id.len() == FRAME_LEN + PLACE_LEN && id.bytes().all(|byte| DIGITS.contains(&byte))
+}
+
 /// The lowest bits as `N` digits, the highest first.
 fn digits<const N: usize>(mut bits: u128) -> [u8; N] {
     let mut text = [b'A'; N];

@@ -70,6 +70,12 @@ pub(crate) fn refusal(body: &[u8]) -> ItemError {
 }
 
 impl ItemError {
+    /// Leaves out what stands in brackets and behind it: a server that refuses credentials may repeat them.
+    pub(crate) fn leave_out_names(&mut self) {
+        let end = self.reason.find('[').unwrap_or(self.reason.len());
+        self.reason.truncate(end);
+    }
+
     /// For people, without content of the document: servers quote values, and what is quoted is left out.
     pub(crate) fn summary(&self) -> String {
         let reason = without_position(&self.reason);

@@ -16,7 +16,9 @@ mod identity;
 mod index;
 mod item_error;
 mod judge;
+mod policy;
 mod reach;
+mod report;
 mod scribe;
 mod settings;
 #[cfg(test)]
@@ -41,6 +43,8 @@ use counters::Counters;
 use delivery::Delivery;
 use document::Recipe;
 use hosts::Hosts;
+pub use policy::{OnAuthError, OnConflict};
+use report::Report;
 use settings::Settings;
 
 /// What the engine knows of this plugin.
@@ -98,10 +102,13 @@ impl Elasticsearch {
                 hosts: Hosts::new(addresses, connector, &cx.metrics),
                 op_type,
                 has_ids: identity,
+                on_auth_error: config.on_auth_error,
+                on_conflict: config.on_conflict,
                 gzip_level,
                 body_max: AtomicUsize::new(bulk_max_bytes),
                 plain_json: AtomicBool::new(false),
                 counters: Counters::new(&cx.metrics),
+                report: Report::new(Arc::clone(&cx.id)),
             },
         })
     }

@@ -171,6 +171,7 @@ mod tests {
         Reply {
             status,
             retry_after: None,
+            elsewhere: None,
             body: body.to_string().into(),
         }
     }

@@ -29,6 +29,7 @@ impl Config {
         let addresses = self.addresses(&mut errors);
         let index = self.index(&mut errors);
         self.check_credentials(&mut errors);
+        self.check_policy(&mut errors);
         let op_type = one_of(
             &mut errors,
             ["op_type", "write_operation"],

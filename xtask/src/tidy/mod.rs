@@ -105,6 +105,7 @@ const RULES: &[Rule] = &[
     promises::proven,
     proofs::named,
     proofs::cases,
+    proofs::bulk_cases,
 ];
 
 /// Everything that departs from a rule, sorted by place.

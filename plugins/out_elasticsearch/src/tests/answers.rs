@@ -10,7 +10,15 @@ use crate::{
     answer::{Answer, Garbage, Item, took_ms},
     config::OpType,
     item_error::{ItemError, refusal},
-    judge::{ItemFate, judge_item, retry_after},
+    judge::{ItemFate, is_too_large, judge_item, retry_after},
+    policy::{OnAuthError, OnConflict, Policy},
+};
+
+const OWN_IDS: Policy = Policy {
+    op_type: OpType::Create,
+    has_ids: true,
+    on_auth_error: OnAuthError::Retry,
+    on_conflict: OnConflict::Delivered,
 };
 
 fn read(body: &str, sent: usize) -> Result<Answer, Garbage> {
@@ -188,7 +196,7 @@ fn items_are_judged_as_the_table_says() {
         (0, "", retry(Protocol)),
     ] {
         let error = kind_of(kind);
-        let fate = judge_item(status, &error, OpType::Create, true);
+        let fate = judge_item(status, &error, OWN_IDS);
         assert_eq!(fate, expected, "{status} {kind}");
     }
     for reason in [
@@ -199,21 +207,32 @@ fn items_are_judged_as_the_table_says() {
             reason: reason.into(),
             ..kind_of("illegal_argument_exception")
         };
-        let fate = judge_item(400, &error, OpType::Create, true);
+        let fate = judge_item(400, &error, OWN_IDS);
         assert_eq!(fate, retry(Http4xx), "{reason}");
     }
     let too_large = ItemError {
         reason: "operation of size [9] exceeds the maximum allowed limit".into(),
         ..kind_of("es_rejected_execution_exception")
     };
-    let fate = judge_item(429, &too_large, OpType::Create, true);
+    let fate = judge_item(429, &too_large, OWN_IDS);
     assert_eq!(fate, ItemFate::TooLargeTogether);
     let none = kind_of("");
     assert_eq!(
-        judge_item(0, &none, OpType::Create, false),
+        judge_item(
+            0,
+            &none,
+            Policy {
+                has_ids: false,
+                ..OWN_IDS
+            }
+        ),
         reject(Protocol)
     );
-    assert_eq!(judge_item(409, &none, OpType::Index, true), retry(Http4xx));
+    let index = Policy {
+        op_type: OpType::Index,
+        ..OWN_IDS
+    };
+    assert_eq!(judge_item(409, &none, index), retry(Http4xx));
 }
 
 fn kind_of(kind: &str) -> ItemError {
@@ -221,6 +240,31 @@ fn kind_of(kind: &str) -> ItemError {
         kind: kind.into(),
         ..ItemError::default()
     }
+}
+
+#[test]
+fn what_never_fits_is_told_from_what_does_not_fit_now() {
+    let whole = |operation_bytes: u64, others: u64| ItemError {
+        reason: format!(
+            "rejected execution of coordinating operation [coordinating_and_primary_bytes={others}, replica_bytes=0, \
+             all_bytes={others}, coordinating_operation_bytes={operation_bytes}, max_coordinating_and_primary_bytes=1000]"
+        ),
+        ..kind_of("es_rejected_execution_exception")
+    };
+    let seen =
+        [(1001, 0), (1000, 0), (900, 200)].map(|(own, others)| is_too_large(&whole(own, others)));
+    assert_eq!(seen, [true, false, false]);
+}
+
+#[test]
+fn what_a_failure_store_did_is_counted() {
+    let body = r#"{"errors":true,"took":1,"items":[
+        {"create":{"status":201,"failure_store":"used"}},
+        {"create":{"status":201,"failure_store":"not_enabled"}},
+        {"create":{"status":201,"failure_store":7}},
+        {"create":{"status":400,"failure_store":"failed","error":{"type":"t"}}}]}"#;
+    let answer = read(body, 4).unwrap();
+    assert_eq!((answer.failed.len(), answer.failure_store), (1, [1, 1]));
 }
 
 #[test]

@@ -41,6 +41,17 @@ fn contradictions_are_all_found() {
     refused(&json!({ "host": "a", "hosts": "b" }), &["/host"]);
     refused(&json!({ "user": "u", "api_key": "k" }), &["/api_key"]);
     refused(&json!({ "password": "p" }), &["/password"]);
+    for more in [
+        json!({}),
+        json!({ "id_key": "a" }),
+        json!({ "op_type": "create" }),
+        json!({ "id_key": "a", "write_operation": "index" }),
+    ] {
+        let mut params = json!({ "on_conflict": "dead_letter" });
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        refused(&params, &["/on_conflict"]);
+    }
     refused(&json!({ "api_key": "a\nb" }), &["/api_key"]);
     refused(&json!({ "client_cert": "c.pem" }), &["/client_cert"]);
     refused(

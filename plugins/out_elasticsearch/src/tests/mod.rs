@@ -2,9 +2,11 @@
 
 mod answers;
 mod configuration;
+mod conformance;
 mod deliveries;
 mod documents;
 mod identity;
+mod logbook;
 mod server;
 
 use std::sync::Arc;

@@ -1,11 +1,15 @@
 //! A bulk server that follows a script and is stricter than a real one: what it gets must be perfect.
 
+mod strict;
+
 use std::{
     collections::VecDeque,
-    io::Read as _,
+    io::Write as _,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
 };
 
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -27,9 +31,11 @@ pub(super) struct Request {
     pub(super) headers: Vec<(String, String)>,
     /// Decoded.
     pub(super) body: Vec<u8>,
-    /// Action, its metadata, and the document.
-    pub(super) actions: Vec<(String, Map<String, Value>, Value)>,
+    pub(super) actions: Vec<Action>,
 }
+
+/// An action, its metadata, and the document.
+pub(super) type Action = (String, Map<String, Value>, Value);
 
 impl Request {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -66,6 +72,44 @@ pub(super) struct Reply {
     pub(super) body: String,
     /// Bytes of the body that are sent before the connection is closed.
     pub(super) cut: Option<usize>,
+    /// Bytes of each chunk; `None` sends the body with its length.
+    pub(super) chunk: Option<usize>,
+    /// Whether the body is compressed.
+    pub(super) is_gzip: bool,
+    /// Whether the connection is closed behind it.
+    pub(super) closes: bool,
+    /// Whether the server says nothing at all.
+    pub(super) is_silent: bool,
+}
+
+impl Reply {
+    /// The bytes on the wire.
+    fn bytes(&self) -> Vec<u8> {
+        let mut body = self.body.clone().into_bytes();
+        let mut head = format!("HTTP/1.1 {} Scripted\r\n{}", self.status, self.headers);
+        if self.is_gzip {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&body).unwrap();
+            body = encoder.finish().unwrap();
+            head.push_str("content-encoding: gzip\r\n");
+        }
+        let len = body.len();
+        body.truncate(self.cut.unwrap_or(len));
+        match self.chunk {
+            None => head.push_str(&format!("content-length: {len}\r\n")),
+            Some(piece) => {
+                head.push_str("transfer-encoding: chunked\r\n");
+                let chunk = |piece: &[u8]| {
+                    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+                };
+                body = body.chunks(piece).flat_map(chunk).collect();
+                if self.cut.is_none() {
+                    body.extend_from_slice(b"0\r\n\r\n");
+                }
+            }
+        }
+        [head.as_bytes(), b"\r\n", &body].concat()
+    }
 }
 
 /// Answers with a status and a body.
@@ -75,6 +119,18 @@ pub(super) fn plain(status: u16, body: impl Into<String>) -> Reply {
         headers: String::new(),
         body: body.into(),
         cut: None,
+        chunk: None,
+        is_gzip: false,
+        closes: false,
+        is_silent: false,
+    }
+}
+
+/// Never answers.
+pub(super) fn silence() -> Reply {
+    Reply {
+        is_silent: true,
+        ..plain(0, "")
     }
 }
 
@@ -96,7 +152,7 @@ pub(super) fn items(statuses: &[(u16, &str)]) -> Reply {
 
 type Step = Box<dyn Fn(&Request) -> Reply + Send>;
 
-/// The server. It ends when it is dropped.
+/// The server. It ends when it is dropped; the test fails then if a request was wrong.
 pub(super) struct Server {
     pub(super) port: u16,
     shared: Arc<Shared>,
@@ -108,6 +164,9 @@ struct Shared {
     script: Mutex<VecDeque<Step>>,
     requests: Mutex<Vec<Request>>,
     connections: Mutex<u32>,
+    pages: Mutex<Vec<(String, Reply)>>,
+    visits: Mutex<Vec<String>>,
+    faults: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -146,6 +205,23 @@ impl Server {
         self
     }
 
+    /// Leaves out the next step.
+    pub(super) fn skip(&self) {
+        self.shared.script.lock().unwrap().pop_front();
+    }
+
+    /// Adds a page, such as `GET /login`, which is no bulk request and not part of the script.
+    pub(super) fn page(&self, line: &str, reply: Reply) -> &Self {
+        let page = (format!("{line} "), reply);
+        self.shared.pages.lock().unwrap().push(page);
+        self
+    }
+
+    /// The lines of the requests for pages.
+    pub(super) fn visits(&self) -> Vec<String> {
+        self.shared.visits.lock().unwrap().clone()
+    }
+
     pub(super) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -163,6 +239,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
+        let faults = self.shared.faults.lock().unwrap().join("\n");
+        assert!(
+            faults.is_empty() || std::thread::panicking(),
+            "the server got a wrong request: {faults}"
+        );
     }
 }
 
@@ -186,29 +267,59 @@ async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>)
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let mut is_first = true;
-    while let Some(request) = read(&mut stream).await {
+    while let Some((request, wire)) = read(&mut stream).await {
         *shared.connections.lock().unwrap() += u32::from(std::mem::take(&mut is_first));
-        let step = shared.script.lock().unwrap().pop_front();
-        let reply = match step {
-            Some(step) => step(&request),
-            None => items(&vec![(201, ""); request.actions.len()]),
-        };
-        shared.requests.lock().unwrap().push(request);
-        let head = format!(
-            "HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n{}\r\n",
-            reply.status,
-            reply.body.len(),
-            reply.headers
-        );
-        let sent = reply.cut.unwrap_or(reply.body.len());
-        let answer = [head.as_bytes(), &reply.body.as_bytes()[..sent]].concat();
-        if stream.write_all(&answer).await.is_err() || reply.cut.is_some() {
+        let reply = shared.reply(request, wire);
+        if reply.is_silent && reply.closes {
+            return;
+        }
+        if reply.is_silent {
+            std::future::pending::<()>().await;
+        }
+        let sent = stream.write_all(&reply.bytes()).await;
+        if sent.is_err() || reply.cut.is_some() || reply.closes {
             return;
         }
     }
 }
 
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
+impl Shared {
+    fn reply(&self, request: Request, wire: Vec<u8>) -> Reply {
+        let pages = self.pages.lock().unwrap();
+        let page = pages
+            .iter()
+            .find(|(line, _)| request.line.starts_with(line));
+        if let Some((_, reply)) = page {
+            self.visits.lock().unwrap().push(request.line);
+            return reply.clone();
+        }
+        drop(pages);
+        let request = match strict::check(request, wire) {
+            Ok(request) => request,
+            Err(fault) => return self.fault(fault),
+        };
+        let step = self.script.lock().unwrap().pop_front();
+        let reply = match step {
+            Some(step) => std::panic::catch_unwind(AssertUnwindSafe(|| step(&request))),
+            None => Ok(items(&vec![(201, ""); request.actions.len()])),
+        };
+        self.requests.lock().unwrap().push(request);
+        reply.unwrap_or_else(|panic| {
+            let text = panic
+                .downcast::<String>()
+                .map_or_else(|_| "a step panicked".into(), |text| *text);
+            self.fault(text)
+        })
+    }
+
+    fn fault(&self, fault: String) -> Reply {
+        self.faults.lock().unwrap().push(fault.clone());
+        plain(400, fault)
+    }
+}
+
+/// A request whose body was not looked at, and that body.
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Request, Vec<u8>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -220,61 +331,14 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         .collect();
-    let mut request = Request {
+    let request = Request {
         line,
         headers,
         body: Vec::new(),
         actions: Vec::new(),
     };
-    let len = request
-        .header("content-length")
-        .expect("a length")
-        .parse()
-        .unwrap();
-    let mut wire = vec![0; len];
+    let len = request.header("content-length").unwrap_or("0");
+    let mut wire = vec![0; len.parse().unwrap()];
     stream.read_exact(&mut wire).await.ok()?;
-    request.body = match request.header("content-encoding") {
-        None => wire,
-        Some("gzip") => {
-            let mut body = Vec::new();
-            // Not a decoder of several members: servers stop after the first.
-            let mut decoder = flate2::read::GzDecoder::new(wire.as_slice());
-            decoder.read_to_end(&mut body).unwrap();
-            body
-        }
-        Some(other) => panic!("{other} is not understood everywhere"),
-    };
-    request.actions = actions(&request.body);
-    Some(request)
-}
-
-/// Reads a body as strictly as the strictest server.
-fn actions(body: &[u8]) -> Vec<(String, Map<String, Value>, Value)> {
-    let text = std::str::from_utf8(body).expect("UTF-8");
-    assert!(text.ends_with('\n'), "the last line is not ended");
-    let lines: Vec<&str> = text.trim_end_matches('\n').split('\n').collect();
-    assert_eq!(text.matches('\n').count(), lines.len(), "empty lines");
-    lines
-        .chunks(2)
-        .map(|pair| {
-            let [action, document] = pair else {
-                panic!("an action without a document")
-            };
-            let action: Map<String, Value> = serde_json::from_str(action).expect("an action line");
-            assert_eq!(action.len(), 1, "{action:?}");
-            let (name, meta) = action.into_iter().next().unwrap();
-            assert!(["create", "index"].contains(&name.as_str()), "{name}");
-            let meta = meta.as_object().expect("metadata").clone();
-            for (key, value) in &meta {
-                assert!(
-                    ["_index", "_id", "routing"].contains(&key.as_str()),
-                    "{key} is not known everywhere"
-                );
-                assert!(value.is_string(), "{key}: {value}");
-            }
-            let document: Value = serde_json::from_str(document).expect("a document");
-            assert!(document.is_object(), "{document}");
-            (name, meta, document)
-        })
-        .collect()
+    Some((request, wire))
 }
