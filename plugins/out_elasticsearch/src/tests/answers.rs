@@ -199,6 +199,11 @@ fn items_are_judged_as_the_table_says() {
         let fate = judge_item(status, &error, OWN_IDS);
         assert_eq!(fate, expected, "{status} {kind}");
     }
+}
+
+#[test]
+fn items_are_judged_by_their_reasons_and_by_the_policy() {
+    let (retry, reject) = (ItemFate::Retry, ItemFate::Reject);
     for reason in [
         "pipeline with id [a] does not exist",
         "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;",
@@ -217,17 +222,11 @@ fn items_are_judged_as_the_table_says() {
     let fate = judge_item(429, &too_large, OWN_IDS);
     assert_eq!(fate, ItemFate::TooLargeTogether);
     let none = kind_of("");
-    assert_eq!(
-        judge_item(
-            0,
-            &none,
-            Policy {
-                has_ids: false,
-                ..OWN_IDS
-            }
-        ),
-        reject(Protocol)
-    );
+    let no_ids = Policy {
+        has_ids: false,
+        ..OWN_IDS
+    };
+    assert_eq!(judge_item(0, &none, no_ids), reject(Protocol));
     let index = Policy {
         op_type: OpType::Index,
         ..OWN_IDS

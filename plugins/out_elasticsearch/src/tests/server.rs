@@ -95,8 +95,9 @@ impl Reply {
         }
         let len = body.len();
         body.truncate(self.cut.unwrap_or(len));
+        let length = format!("content-length: {len}\r\n");
         match self.chunk {
-            None => head.push_str(&format!("content-length: {len}\r\n")),
+            None => head.push_str(&length),
             Some(piece) => {
                 head.push_str("transfer-encoding: chunked\r\n");
                 let chunk = |piece: &[u8]| {
@@ -162,6 +163,7 @@ pub(super) struct Server {
 #[derive(Default)]
 struct Shared {
     script: Mutex<VecDeque<Step>>,
+    later: Mutex<Option<Step>>,
     requests: Mutex<Vec<Request>>,
     connections: Mutex<u32>,
     pages: Mutex<Vec<(String, Reply)>>,
@@ -205,6 +207,12 @@ impl Server {
         self
     }
 
+    /// What the server does when the script is at its end.
+    pub(super) fn later(&self, step: impl Fn(&Request) -> Reply + Send + 'static) -> &Self {
+        *self.shared.later.lock().unwrap() = Some(Box::new(step));
+        self
+    }
+
     /// Leaves out the next step.
     pub(super) fn skip(&self) {
         self.shared.script.lock().unwrap().pop_front();
@@ -224,6 +232,11 @@ impl Server {
 
     pub(super) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Looks at the requests without a copy of them.
+    pub(super) fn look<T>(&self, eye: impl FnOnce(&[Request]) -> T) -> T {
+        eye(&self.shared.requests.lock().unwrap())
     }
 
     /// Connections on which a request came.
@@ -298,11 +311,13 @@ impl Shared {
             Ok(request) => request,
             Err(fault) => return self.fault(fault),
         };
-        let step = self.script.lock().unwrap().pop_front();
-        let reply = match step {
+        let next = self.script.lock().unwrap().pop_front();
+        let later = self.later.lock().unwrap();
+        let reply = match next.as_ref().or(later.as_ref()) {
             Some(step) => std::panic::catch_unwind(AssertUnwindSafe(|| step(&request))),
             None => Ok(items(&vec![(201, ""); request.actions.len()])),
         };
+        drop(later);
         self.requests.lock().unwrap().push(request);
         reply.unwrap_or_else(|panic| {
             let text = panic

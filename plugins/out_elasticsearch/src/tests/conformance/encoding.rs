@@ -27,10 +27,11 @@ async fn e40_a_compressed_request_is_one_member_with_the_right_length() {
     }
 }
 
-#[tokio::test]
-async fn e41_every_value_becomes_a_line_of_json_that_every_server_takes() {
-    type Write = fn(&mut Vec<u8>);
-    let values: [(&str, Write, Value); 13] = [
+/// How a value is written in MessagePack, and what becomes of it.
+type Sample = (&'static str, fn(&mut Vec<u8>), Value);
+
+fn values() -> [Sample; 13] {
+    [
         ("nan", |out| write::f64(out, f64::NAN), json!(null)),
         (
             "infinity",
@@ -76,7 +77,12 @@ async fn e41_every_value_becomes_a_line_of_json_that_every_server_takes() {
             |out| write::str(out, &"\u{e9}".repeat(20_000)),
             json!("\u{e9}".repeat(20_000)),
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn e41_every_value_becomes_a_line_of_json_that_every_server_takes() {
+    let values = values();
     let mut events = Vec::new();
     for (name, value, _) in &values {
         let mut record = vec![0x81];
@@ -100,10 +106,9 @@ async fn e41_every_value_becomes_a_line_of_json_that_every_server_takes() {
         (1, vec![(13, FailureKind::Serialize)])
     );
     let [request] = site.server.requests().try_into().unwrap();
-    assert_eq!(
-        request.body.iter().filter(|byte| **byte == b'\n').count(),
-        2 * values.len()
-    );
+    let text = String::from_utf8(request.body.clone()).unwrap();
+    assert_eq!(text.matches('\n').count(), 2 * values.len());
+    assert!(text.contains(r#"{"negative zero":-0.0}"#), "{text}");
     for (document, (name, _, expected)) in request.documents().into_iter().zip(values) {
         assert_eq!(document, json!({ name: expected }), "{name}");
     }

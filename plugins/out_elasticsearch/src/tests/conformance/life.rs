@@ -1,5 +1,7 @@
 //! A delivery that ends early, and what the log, the metrics and the dead letter show.
 
+use std::fmt::Write as _;
+
 use super::{super::logbook::Logbook, *};
 
 #[tokio::test]
@@ -71,7 +73,8 @@ async fn e49_secrets_are_shown_nowhere() {
         ] {
             let is_down = server.requests().len();
             server.then(reply);
-            seen.push_str(&format!("{:?}\n", write(&output, &[numbers(4)]).await));
+            let outcome = write(&output, &[numbers(4)]).await;
+            writeln!(seen, "{outcome:?}").unwrap();
             if server.requests().len() == is_down {
                 // Nobody was there to take the step.
                 server.skip();

@@ -75,10 +75,7 @@ impl Site {
     /// The numbers of the records of each request.
     fn sent(&self) -> Vec<Vec<i64>> {
         self.server
-            .requests()
-            .iter()
-            .map(Request::numbers)
-            .collect()
+            .look(|requests| requests.iter().map(Request::numbers).collect())
     }
 }
 

@@ -328,6 +328,10 @@ fn what_any_server_would_refuse_is_refused_here() {
         let refused = actions(body.as_bytes()).expect_err(&body);
         assert!(refused.contains(complaint), "{body}: {refused}");
     }
+}
+
+#[test]
+fn what_is_no_bulk_request_is_refused_here() {
     for line in [
         "GET /_bulk HTTP/1.1",
         "POST /_search HTTP/1.1",
@@ -336,6 +340,10 @@ fn what_any_server_would_refuse_is_refused_here() {
     ] {
         assert!(check_line(line).is_err(), "{line}");
     }
+}
+
+#[test]
+fn a_second_member_and_half_a_member_are_refused_here() {
     let member = || {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, b"x").unwrap();
