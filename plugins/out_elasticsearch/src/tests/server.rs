@@ -357,3 +357,26 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Request, Vec<u8>
     stream.read_exact(&mut wire).await.ok()?;
     Some((request, wire))
 }
+
+#[tokio::test]
+async fn a_wrong_request_fails_the_test() {
+    let server = Server::start().await;
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    let body = "{\"create\":{\"_index\":\"a\",\"_type\":\"_doc\"}}\n{}\n";
+    let request = format!(
+        "POST /_bulk HTTP/1.1\r\nhost: a\r\nuser-agent: a\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 400");
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| drop(server))).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        message.contains("contains an unknown parameter [_type]"),
+        "{message}"
+    );
+}
