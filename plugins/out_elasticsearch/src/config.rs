@@ -96,12 +96,12 @@ pub struct Config {
     /// A field whose text or number routes the document to a shard.
     pub routing_key: Option<FieldPath>,
     /// With `op_type = "create"` and `id_key`: what becomes of a record when there is a document with its id, be it that of
-    /// another record or its own from a request that was not answered: `delivered` counts it as delivered, `dead_letter`
-    /// puts it aside. Records without such an id are not meant.
+    /// another record or its own from a request that was not answered. `delivered`, the default, counts it as delivered,
+    /// `dead_letter` puts it aside. Records without such an id are not meant.
     #[serde(default)]
     pub on_conflict: OnConflict,
-    /// What becomes of records that these credentials may not write, when the server says so of single records: `retry`
-    /// keeps them until that is mended, `dead_letter` puts them aside.
+    /// What becomes of records that these credentials may not write, when the server says so of single records: `retry`,
+    /// the default, keeps them until that is mended, `dead_letter` puts them aside.
     #[serde(default)]
     pub on_auth_error: OnAuthError,
     /// The ingest pipeline that documents go through.
