@@ -173,6 +173,8 @@ fn document(line: &str, action: &str) -> Result<Value, String> {
             "upsert",
             "script",
             "scripted_upsert",
+            "detect_noop",
+            "_source",
         ];
         for key in document.keys() {
             must(known.contains(&key.as_str()), || {
