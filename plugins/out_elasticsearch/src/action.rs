@@ -2,7 +2,7 @@
 
 use sdk::json;
 
-use crate::{config::OpType, identity};
+use crate::{identity, operation::Operation};
 
 /// Longest id, in bytes. Source: Elasticsearch; a longer one makes it refuse the whole request.
 const ID_LEN_MAX: usize = 512;
@@ -19,7 +19,7 @@ pub(crate) struct Parts {
 /// The action line of the records of one frame and one index.
 #[derive(Debug)]
 pub(crate) struct ActionLine {
-    op_type: OpType,
+    operation: Operation,
     /// `{"create":{"_index":"logs"`
     head: Vec<u8>,
     /// The whole line of a record with an id from its identity.
@@ -31,9 +31,9 @@ pub(crate) struct ActionLine {
 
 impl ActionLine {
     /// A line that has no index yet.
-    pub(crate) fn new(op_type: OpType) -> Self {
+    pub(crate) fn new(operation: Operation) -> Self {
         Self {
-            op_type,
+            operation,
             head: Vec::new(),
             whole: Vec::new(),
             common: None,
@@ -58,9 +58,13 @@ impl ActionLine {
         self.head.clear();
         self.head.extend_from_slice(b"{\"");
         self.head
-            .extend_from_slice(self.op_type.as_str().as_bytes());
+            .extend_from_slice(self.operation.op_type.as_str().as_bytes());
         self.head.extend_from_slice(b"\":{\"_index\":");
         json::write_text(&mut self.head, name.as_bytes());
+        if let Some(times) = self.operation.retry_on_conflict {
+            let parameter = format!(",\"retry_on_conflict\":{times}");
+            self.head.extend_from_slice(parameter.as_bytes());
+        }
         self.render();
     }
 

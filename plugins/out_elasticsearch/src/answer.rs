@@ -116,6 +116,8 @@ fn plain_successes(body: &[u8], op_type: OpType) -> Option<usize> {
     let item = match op_type {
         OpType::Create => &b"{\"create\":{\"status\":20"[..],
         OpType::Index => b"{\"index\":{\"status\":20",
+        OpType::Update | OpType::Upsert => b"{\"update\":{\"status\":20",
+        OpType::Delete => b"{\"delete\":{\"status\":20",
     };
     let mut rest = body.get(at + LIST.len()..)?;
     let mut count = 0;

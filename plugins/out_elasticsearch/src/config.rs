@@ -10,6 +10,7 @@ use sdk::{
 use serde::Deserialize;
 
 use crate::policy::{OnAuthError, OnConflict};
+pub use crate::choices::{Compression, DocumentId, Level, OpType, Scheme};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -84,7 +85,9 @@ pub struct Config {
     #[serde(default = "default_tag_key")]
     pub tag_key: String,
     /// `create` refuses a second document of the same id, which counts as delivered, and is the only one that data streams
-    /// take. `index` replaces the first. Default: `create`, or `index` where `id_key` is given.
+    /// take. `index` replaces the first. `update` changes the fields of the document that the record has, `upsert` adds
+    /// the document where there is none, `delete` removes it; these three need `id_key`. Default: `create`, or `index`
+    /// where `id_key` is given.
     pub op_type: Option<OpType>,
     /// Fluentd's name of `op_type`.
     pub write_operation: Option<OpType>,
@@ -93,6 +96,10 @@ pub struct Config {
     pub document_id: DocumentId,
     /// A field whose text or number is the id of the document: `request_id`, `$.request.id`.
     pub id_key: Option<FieldPath>,
+    /// Send a record without `id_key` to the dead letter. By default it gets an id as `document_id` says, to `create` or
+    /// `index` it. To `update`, `upsert` or `delete`, such a record goes to the dead letter in any case.
+    #[serde(default)]
+    pub emit_error_for_missing_id: bool,
     /// A field whose text or number routes the document to a shard.
     pub routing_key: Option<FieldPath>,
     /// With `op_type = "create"` and `id_key`: what becomes of a record when there is a document with its id, be it that of
@@ -104,6 +111,19 @@ pub struct Config {
     /// the default, keeps them until that is mended, `dead_letter` puts them aside.
     #[serde(default)]
     pub on_auth_error: OnAuthError,
+    /// With `update` and `upsert`: how often the server tries again when two change one document. Default: 3.
+    pub retry_on_conflict: Option<u32>,
+    /// With `update` and `upsert`: the record is the whole body of the update, with `doc` or `script` in it. Nothing is
+    /// added to it, not even a time.
+    #[serde(default)]
+    pub suppress_doc_wrap: bool,
+    /// With `update` and `upsert`: fields that are not changed, `"created,$.user.name"` or `["created"]`. A document that
+    /// `upsert` adds has them. `time_key` and `tag_key` can be among them.
+    #[serde(default)]
+    pub remove_keys_on_update: OneOrMany<String>,
+    /// With `update` and `upsert`: a field with a list of names, which are then not changed, in the place of
+    /// `remove_keys_on_update`. The field itself is left out.
+    pub remove_keys_on_update_key: Option<FieldPath>,
     /// The ingest pipeline that documents go through.
     pub pipeline: Option<String>,
     /// Compress requests.
@@ -121,73 +141,6 @@ pub struct Config {
     /// More headers for every request.
     #[serde(default)]
     pub custom_headers: BTreeMap<String, String>,
-}
-
-/// How to talk to a host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scheme {
-    /// In the clear.
-    #[default]
-    Http,
-    /// With TLS.
-    Https,
-}
-
-/// What a bulk request does with each document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OpType {
-    /// Add it, unless there is one with its id.
-    Create,
-    /// Add it, or replace the one with its id.
-    Index,
-}
-
-impl OpType {
-    /// Its name in an action line.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Index => "index",
-        }
-    }
-}
-
-/// Where ids of documents come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DocumentId {
-    /// From the place of the record in the buffer, or in the sender's message where the source says
-    /// `identity = "origin"`: a repeated request adds no document twice.
-    #[default]
-    Identity,
-    /// The server makes one: fastest, but a request that is repeated may add documents twice.
-    None,
-}
-
-/// Encodings of requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Compression {
-    /// As they are.
-    None,
-    /// gzip.
-    Gzip,
-}
-
-/// Fluentd's names of the levels of gzip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Do not compress.
-    NoCompression,
-    /// Level 1, the default of `compression = "gzip"`.
-    BestSpeed,
-    /// Level 9.
-    BestCompression,
-    /// Level 6.
-    DefaultCompression,
 }
 
 fn yes() -> bool {

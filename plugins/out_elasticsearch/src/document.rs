@@ -4,27 +4,59 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use sdk::{
-    event::FieldPath,
+    event::{FieldPath, Tag},
+    json::Lead,
     output::{ChunkView, Verdict},
 };
 
 use crate::{
-    config::OpType,
+    cuts::Cuts,
     index::IndexName,
+    operation::Operation,
     scribe::{Place, Scribe},
+    shape::Shape,
 };
 
 /// How records become documents.
 #[derive(Debug)]
 pub(crate) struct Recipe {
-    pub(crate) op_type: OpType,
+    pub(crate) operation: Operation,
+    /// Whether a document is the record and what is added to it, and nothing else.
+    pub(crate) is_plain: bool,
     pub(crate) index: IndexName,
     pub(crate) identity: bool,
     pub(crate) id_key: Option<FieldPath>,
     pub(crate) routing_key: Option<FieldPath>,
     pub(crate) time_key: Option<String>,
     pub(crate) tag_key: Option<String>,
+    /// What is done to records first.
+    pub(crate) shape: Option<Shape>,
+    /// What updates leave alone.
+    pub(crate) patch: Option<Patch>,
     pub(crate) hostname: String,
+}
+
+/// What an update of a document that is there leaves alone.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    /// These fields.
+    pub(crate) cuts: Cuts,
+    /// Or those that are listed here in the record.
+    pub(crate) names: Option<FieldPath>,
+}
+
+impl Recipe {
+    /// What is added to the documents of a tag, of those fields that `keeps` takes.
+    pub(crate) fn lead(&self, tag: &Tag, keeps: impl Fn(&str) -> bool) -> Lead {
+        let mut lead = Lead::new();
+        if let Some(key) = self.time_key.as_ref().filter(|key| keeps(key)) {
+            lead = lead.time(key);
+        }
+        if let Some(key) = self.tag_key.as_ref().filter(|key| keeps(key)) {
+            lead = lead.string(key, tag.as_str());
+        }
+        lead
+    }
 }
 
 /// A body and where each record stands in it.

@@ -46,6 +46,8 @@ pub(crate) fn judge_item(status: u16, error: &ItemError, policy: Policy) -> Item
         // Of our own id, or of a user's id that `create` is to keep: it is there.
         409 if policy.op_type == OpType::Create => ItemFate::Duplicate,
         409 if is_stale(error) => ItemFate::Stale,
+        // It is not there, as it should be.
+        404 if policy.op_type == OpType::Delete && kind.is_empty() => ItemFate::Delivered,
         // What an operator can mend.
         400 if kind == "index_closed_exception" || is_about_the_setup(error) => {
             ItemFate::Retry(Http4xx)

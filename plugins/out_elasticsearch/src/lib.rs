@@ -4,9 +4,11 @@ mod action;
 mod address;
 mod answer;
 mod bulk;
+mod choices;
 mod config;
 mod connection;
 mod counters;
+mod cuts;
 mod date;
 mod delivery;
 mod document;
@@ -17,10 +19,13 @@ mod index;
 mod item_error;
 mod judge;
 mod policy;
+mod operation;
+mod pen;
 mod reach;
 mod report;
 mod scribe;
 mod settings;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -82,28 +87,37 @@ impl Elasticsearch {
         let Settings {
             addresses,
             index,
-            op_type,
+            operation,
+            shape,
+            patch,
             gzip_level,
             bulk_max_bytes,
         } = settings;
         let identity = config.document_id == DocumentId::Identity;
+        let adds = |adds: bool, key: &String| {
+            let left_out = shape.as_ref().is_some_and(|shape| shape.leaves_out(key));
+            (adds && !left_out && !config.suppress_doc_wrap).then(|| key.clone())
+        };
         Ok(Self {
             recipe: Recipe {
-                op_type,
+                operation,
+                is_plain: !operation.op_type.needs_id() && shape.is_none(),
                 index,
                 identity,
                 id_key: config.id_key.clone(),
                 routing_key: config.routing_key.clone(),
-                time_key: config.include_timestamp.then(|| config.time_key.clone()),
-                tag_key: config.include_tag_key.then(|| config.tag_key.clone()),
+                time_key: adds(config.include_timestamp, &config.time_key),
+                tag_key: adds(config.include_tag_key, &config.tag_key),
+                shape,
+                patch,
                 hostname: cx.hostname.to_string(),
             },
             bulk: Bulk {
                 hosts: Hosts::new(addresses, connector, &cx.metrics),
-                op_type,
-                has_ids: identity,
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
+                op_type: operation.op_type,
+                has_ids: identity || operation.needs_id,
                 gzip_level,
                 body_max: AtomicUsize::new(bulk_max_bytes),
                 plain_json: AtomicBool::new(false),

@@ -2,42 +2,18 @@
 
 use sdk::{
     event::{FieldPath, Tag, event_header},
-    json::{Clash, Lead, Names, Unwritable, Writer},
+    json::Unwritable,
     msgpack::{Malformed, RawValue, Reader, Token, write_text},
     output::{ChunkView, Failure, FailureKind, Frame, Verdict},
 };
 
 use crate::{
     action::{ActionLine, Parts},
-    date::is_date,
     document::Recipe,
     identity,
     index::View,
+    pen::Pen,
 };
-
-/// Fields that a document cannot have, because the server keeps them for itself. Source: metadata fields in the
-/// manuals of Elasticsearch and OpenSearch.
-const RESERVED: &[&str] = &[
-    "_data_stream_timestamp",
-    "_doc_count",
-    "_feature",
-    "_field_names",
-    "_id",
-    "_ignored",
-    "_ignored_source",
-    "_index",
-    "_nested_path",
-    "_primary_term",
-    "_recovery_source",
-    "_routing",
-    "_seq_no",
-    "_size",
-    "_source",
-    "_tier",
-    "_tsid",
-    "_type",
-    "_version",
-];
 
 /// Bytes that are written before other tasks get a turn.
 const TURN_BYTES: usize = 256 << 10;
@@ -87,8 +63,7 @@ pub(crate) struct Scribe<'a> {
     pub(crate) body: Vec<u8>,
     pub(crate) slots: Vec<(u32, usize)>,
     pub(crate) refused: Vec<(u32, Verdict)>,
-    writer: Writer,
-    lead: Lead,
+    pen: Pen<'a>,
     line: ActionLine,
     tag: Option<Tag>,
 }
@@ -100,9 +75,8 @@ impl<'a> Scribe<'a> {
             body: Vec::with_capacity(capacity),
             slots: Vec::new(),
             refused: Vec::new(),
-            writer: Writer::new(Names::Document { reserved: RESERVED }),
-            lead: Lead::new(),
-            line: ActionLine::new(recipe.op_type),
+            pen: Pen::new(recipe),
+            line: ActionLine::new(recipe.operation),
             tag: None,
         }
     }
@@ -140,14 +114,7 @@ impl<'a> Scribe<'a> {
     fn begin(&mut self, place: &Place<'_>) {
         let tag = &place.frame.tag;
         if self.tag.as_ref() != Some(tag) {
-            let mut lead = Lead::new();
-            if let Some(key) = &self.recipe.time_key {
-                lead = lead.time(key);
-            }
-            if let Some(key) = &self.recipe.tag_key {
-                lead = lead.string(key, tag.as_str());
-            }
-            self.lead = lead;
+            self.pen.set_tag(tag);
             self.line.forget_index();
             self.tag = Some(tag.clone());
         }
@@ -190,14 +157,13 @@ impl<'a> Scribe<'a> {
             id: text_of(record, recipe.id_key.as_ref()),
             routing: text_of(record, recipe.routing_key.as_ref()),
         };
+        if parts.id.is_none() && recipe.operation.needs_id {
+            return Err(Refusal::NoId(recipe.operation.op_type.as_str()));
+        }
         self.line
             .write(&mut self.body, &parts, place)
             .map_err(Refusal::Id)?;
-        self.lead.set_time(time);
-        let clash = &mut |name: &str, value: RawValue<'_>| clash(recipe, name, value);
-        self.writer
-            .next_record(&mut self.body, &self.lead, reader, clash)?;
-        self.body.push(b'\n');
+        self.pen.write(&mut self.body, reader, time)?;
         for _ in 0..surplus {
             reader.skip()?;
         }
@@ -212,21 +178,12 @@ enum Refusal {
     Index(String),
     #[error("{0}")]
     Id(String),
+    #[error("the field `id_key` is missing, so there is no document to {0}")]
+    NoId(&'static str),
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
     #[error("not an entry: {0}")]
     Malformed(#[from] Malformed),
-}
-
-/// What becomes of a field that has the name of one that is added.
-fn clash(recipe: &Recipe, name: &str, value: RawValue<'_>) -> Clash {
-    if recipe.time_key.as_deref() != Some(name) || value.token() == Token::Nil {
-        Clash::Lead
-    } else if is_date(value) {
-        Clash::Record
-    } else {
-        Clash::Rename(format!("{name}_raw"))
-    }
 }
 
 /// The text of a scalar field; `None` when it is missing, empty or no scalar.

@@ -4,16 +4,21 @@ use sdk::config::{ConfigError, ConfigErrors, Zone};
 
 use crate::{
     address::Address,
-    config::{Compression, Config, Level, OpType},
+    config::{Compression, Config, Level},
+    document::Patch,
     index::IndexName,
+    operation::Operation,
+    shape::Shape,
 };
 
 /// What the parameters come to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) addresses: Vec<Address>,
     pub(crate) index: IndexName,
-    pub(crate) op_type: OpType,
+    pub(crate) operation: Operation,
+    pub(crate) shape: Option<Shape>,
+    pub(crate) patch: Option<Patch>,
     /// Level of gzip; `None` sends requests as they are.
     pub(crate) gzip_level: Option<u32>,
     pub(crate) bulk_max_bytes: usize,
@@ -30,17 +35,15 @@ impl Config {
         let index = self.index(&mut errors);
         self.check_credentials(&mut errors);
         self.check_policy(&mut errors);
-        let op_type = one_of(
+        one_of(
             &mut errors,
             ["op_type", "write_operation"],
             self.op_type,
             self.write_operation,
         );
-        let by_default = if self.id_key.is_some() {
-            OpType::Index
-        } else {
-            OpType::Create
-        };
+        let operation = self.operation(&mut errors);
+        let shape = self.shape(&mut errors);
+        let patch = self.patch(&mut errors);
         let bulk_max_bytes = self
             .bulk_message_request_threshold
             .unwrap_or(self.bulk_max_bytes);
@@ -48,7 +51,9 @@ impl Config {
             Some(index) if errors.is_empty() => Ok(Settings {
                 addresses,
                 index,
-                op_type: op_type.unwrap_or(by_default),
+                operation,
+                shape,
+                patch,
                 gzip_level: self.gzip_level(),
                 bulk_max_bytes: bulk_max_bytes.as_usize(),
             }),

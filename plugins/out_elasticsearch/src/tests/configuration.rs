@@ -69,6 +69,53 @@ fn contradictions_are_all_found() {
 }
 
 #[test]
+fn operations_must_make_sense() {
+    for name in ["op_type", "write_operation"] {
+        for op_type in ["update", "upsert", "delete"] {
+            refused(&json!({ name: op_type }), &[&format!("/{name}")]);
+            let settled = settle(json!({ name: op_type, "id_key": "id" }));
+            assert!(settled.operation.needs_id);
+        }
+    }
+    refused(
+        &json!({ "emit_error_for_missing_id": true }),
+        &["/emit_error_for_missing_id"],
+    );
+    refused(
+        &json!({
+            "op_type": "index", "retry_on_conflict": 1, "suppress_doc_wrap": true,
+            "remove_keys_on_update": "a", "remove_keys_on_update_key": "b"
+        }),
+        &[
+            "/retry_on_conflict",
+            "/suppress_doc_wrap",
+            "/remove_keys_on_update",
+            "/remove_keys_on_update_key",
+        ],
+    );
+    let update = |more: Value| {
+        let mut params = json!({ "op_type": "upsert", "id_key": "id" });
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        params
+    };
+    refused(
+        &update(json!({ "suppress_doc_wrap": true, "include_tag_key": true })),
+        &["/include_tag_key"],
+    );
+    refused(
+        &update(json!({ "remove_keys_on_update": ["$.a[0]", "$.", "ok"] })),
+        &["/remove_keys_on_update", "/remove_keys_on_update"],
+    );
+    let times = |more: Value| settle(update(more)).operation.retry_on_conflict;
+    assert_eq!(times(json!({})), Some(3));
+    assert_eq!(times(json!({ "retry_on_conflict": 0 })), Some(0));
+    assert_eq!(settle(json!({})).operation.retry_on_conflict, None);
+}
+
+#[test]
 fn fluentds_names_mean_the_same() {
     let settings = settle(json!({
         "host": "es", "port": 9201, "scheme": "https", "path": "/prefix",
@@ -78,7 +125,7 @@ fn fluentds_names_mean_the_same() {
     assert_eq!(settings.addresses[0].url.as_str(), "https://es:9201/prefix");
     assert_eq!(
         (
-            settings.op_type,
+            settings.operation.op_type,
             settings.gzip_level,
             settings.bulk_max_bytes
         ),
@@ -98,10 +145,13 @@ fn defaults_are_safe() {
     let settings = settle(json!({}));
     assert_eq!(settings.addresses[0].url.as_str(), "http://localhost:9200/");
     assert_eq!(
-        (settings.op_type, settings.gzip_level),
+        (settings.operation.op_type, settings.gzip_level),
         (OpType::Create, None)
     );
-    assert_eq!(settle(json!({ "id_key": "a" })).op_type, OpType::Index);
+    assert_eq!(
+        settle(json!({ "id_key": "a" })).operation.op_type,
+        OpType::Index
+    );
     let level = |params| settle(params).gzip_level;
     assert_eq!(level(json!({ "compression": "gzip" })), Some(1));
     assert_eq!(

@@ -8,6 +8,7 @@ mod documents;
 mod identity;
 mod logbook;
 mod server;
+mod updates;
 
 use std::sync::Arc;
 

@@ -57,7 +57,7 @@ impl FieldPath {
     }
 
     /// The keys in order when every step is a key.
-    pub(crate) fn key_steps(&self) -> Option<Vec<&str>> {
+    pub fn key_steps(&self) -> Option<Vec<&str>> {
         self.segments
             .iter()
             .map(|segment| match segment {

@@ -1,0 +1,234 @@
+//! What stands behind an action line: the record as it is, or an update with it, or nothing.
+
+use sdk::{
+    event::{Tag, Time},
+    json::{Clash, Lead, Names, Unwritable, Writer},
+    msgpack::{Malformed, RawValue, Reader, Token},
+};
+
+use crate::{
+    config::OpType,
+    cuts::Cuts,
+    date::is_date,
+    document::{Patch, Recipe},
+    operation::Operation,
+};
+
+/// Fields that a document cannot have, because the server keeps them for itself. Source: metadata fields in the
+/// manuals of Elasticsearch and OpenSearch.
+const RESERVED: &[&str] = &[
+    "_data_stream_timestamp",
+    "_doc_count",
+    "_feature",
+    "_field_names",
+    "_id",
+    "_ignored",
+    "_ignored_source",
+    "_index",
+    "_nested_path",
+    "_primary_term",
+    "_recovery_source",
+    "_routing",
+    "_seq_no",
+    "_size",
+    "_source",
+    "_tier",
+    "_tsid",
+    "_type",
+    "_version",
+];
+
+/// Writes documents with what is added to them.
+pub(crate) struct Pen<'a> {
+    recipe: &'a Recipe,
+    writer: Writer,
+    lead: Lead,
+    /// What is added to an update of a document that is there.
+    patch_lead: Lead,
+    tag: Tag,
+    /// The record that the document is made of, as MessagePack.
+    shaped: Vec<u8>,
+    /// The fields that an update changes, as MessagePack.
+    patch: Vec<u8>,
+}
+
+impl<'a> Pen<'a> {
+    pub(crate) fn new(recipe: &'a Recipe) -> Self {
+        let is_document = !recipe.operation.op_type.is_update() || recipe.operation.has_doc;
+        let reserved = if is_document { RESERVED } else { &[] };
+        Self {
+            recipe,
+            writer: Writer::new(Names::Document { reserved }),
+            lead: Lead::new(),
+            patch_lead: Lead::new(),
+            tag: Tag::new(""),
+            shaped: Vec::new(),
+            patch: Vec::new(),
+        }
+    }
+
+    /// What follows has this tag.
+    pub(crate) fn set_tag(&mut self, tag: &Tag) {
+        self.lead = self.recipe.lead(tag, |_| true);
+        if let Some(patch) = &self.recipe.patch {
+            self.patch_lead = self
+                .recipe
+                .lead(tag, |name| !patch.cuts.has(name.as_bytes()));
+        }
+        self.tag = tag.clone();
+    }
+
+    /// Appends the lines of the record that comes next.
+    ///
+    /// # Errors
+    /// [`Unwritable`]; what was written until then stays in `out`.
+    #[inline]
+    pub(crate) fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        reader: &mut Reader<'_>,
+        time: Time,
+    ) -> Result<(), Unwritable> {
+        self.lead.set_time(time);
+        if self.recipe.is_plain {
+            self.document(out, reader)?;
+            out.push(b'\n');
+            return Ok(());
+        }
+        self.unusual(out, reader, time)
+    }
+
+    #[inline]
+    fn document(&mut self, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Unwritable> {
+        let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
+        self.writer.next_record(out, &self.lead, reader, clash)
+    }
+
+    fn unusual(
+        &mut self,
+        out: &mut Vec<u8>,
+        reader: &mut Reader<'_>,
+        time: Time,
+    ) -> Result<(), Unwritable> {
+        let recipe = self.recipe;
+        let record = reader.value()?;
+        if recipe.operation.op_type == OpType::Delete {
+            return Ok(());
+        }
+        let listed = recipe.patch.as_ref().and_then(|patch| {
+            let list = patch.names.as_ref()?.find(record)?;
+            names_in(list)
+        });
+        let mut shaped = std::mem::take(&mut self.shaped);
+        shaped.clear();
+        let record = match &recipe.shape {
+            Some(shape) => {
+                shape.apply(record, &mut shaped)?;
+                RawValue::parse(&shaped)?
+            }
+            None => record,
+        };
+        self.around(out, record, listed, time)?;
+        out.push(b'\n');
+        self.shaped = shaped;
+        Ok(())
+    }
+
+    /// Writes what an update has around the record, or the record alone.
+    fn around(
+        &mut self,
+        out: &mut Vec<u8>,
+        record: RawValue<'_>,
+        listed: Option<Vec<&[u8]>>,
+        time: Time,
+    ) -> Result<(), Unwritable> {
+        let Operation {
+            op_type, has_doc, ..
+        } = self.recipe.operation;
+        if has_doc {
+            out.extend_from_slice(b"{\"doc\":");
+        }
+        let start = out.len();
+        match &self.recipe.patch {
+            Some(patch) => self.patch(out, record, patch, listed, time)?,
+            None => self.document(out, &mut Reader::new(record.bytes()))?,
+        }
+        if has_doc && op_type == OpType::Upsert {
+            self.end_upsert(out, record, start)?;
+        } else if has_doc {
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
+    /// Says what is added where there is no document: what the update has, which begins at `start`, or more.
+    fn end_upsert(
+        &mut self,
+        out: &mut Vec<u8>,
+        record: RawValue<'_>,
+        start: usize,
+    ) -> Result<(), Unwritable> {
+        let end = out.len();
+        if self.recipe.patch.is_some() {
+            out.extend_from_slice(b",\"upsert\":");
+            let whole = out.len();
+            self.document(out, &mut Reader::new(record.bytes()))?;
+            if out.get(start..end) != out.get(whole..) {
+                out.push(b'}');
+                return Ok(());
+            }
+            out.truncate(end);
+        }
+        out.extend_from_slice(b",\"doc_as_upsert\":true}");
+        Ok(())
+    }
+
+    /// Writes the fields that an update changes.
+    fn patch(
+        &mut self,
+        out: &mut Vec<u8>,
+        record: RawValue<'_>,
+        patch: &Patch,
+        listed: Option<Vec<&[u8]>>,
+        time: Time,
+    ) -> Result<(), Unwritable> {
+        self.patch.clear();
+        // Names that the record lists take the place of those that were configured.
+        let is_map = match &listed {
+            Some(names) => Cuts::default().copy(record, names, &mut self.patch),
+            None => patch.cuts.copy(record, &[], &mut self.patch),
+        };
+        if !is_map {
+            return Err(Malformed::UnexpectedType.into());
+        }
+        let mut own;
+        let lead = if let Some(names) = listed {
+            own = self
+                .recipe
+                .lead(&self.tag, |name| !names.contains(&name.as_bytes()));
+            &mut own
+        } else {
+            &mut self.patch_lead
+        };
+        lead.set_time(time);
+        let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
+        self.writer
+            .next_record(out, lead, &mut Reader::new(&self.patch), clash)
+    }
+}
+
+/// The names in a list; `None` when it is none.
+fn names_in(list: RawValue<'_>) -> Option<Vec<&[u8]>> {
+    Some(list.items()?.filter_map(RawValue::as_bytes).collect())
+}
+
+/// What becomes of a field that has the name of one that is added.
+fn clash(recipe: &Recipe, name: &str, value: RawValue<'_>) -> Clash {
+    if recipe.time_key.as_deref() != Some(name) || value.token() == Token::Nil {
+        Clash::Lead
+    } else if is_date(value) {
+        Clash::Record
+    } else {
+        Clash::Rename(format!("{name}_raw"))
+    }
+}
