@@ -43,9 +43,11 @@ pub(super) struct Field {
 struct Clock {
     /// Where the time stands in the text.
     at: usize,
-    /// The second that is written there, when its length is [`TEXT_LEN`].
+    /// The second that is written there, when its length is [`TEXT_LEN`] and its fraction has nine digits.
     secs: Option<i64>,
     len: usize,
+    /// Digits of the fraction, at most nine.
+    digits: usize,
 }
 
 impl Lead {
@@ -64,17 +66,29 @@ impl Lead {
 
     /// Adds a field with a time, which [`Self::set_time`] sets. There can be one of them.
     #[must_use]
-    pub fn time(mut self, name: &str) -> Self {
+    pub fn time(self, name: &str) -> Self {
+        self.time_to(name, 9)
+    }
+
+    /// The same with as many digits of a second, at most nine. Fewer of them cost a little more for each record.
+    #[must_use]
+    pub fn time_to(mut self, name: &str, digits: u8) -> Self {
+        let digits = usize::from(digits.min(9));
         self.begin(name);
         self.text.push(b'"');
         let at = self.text.len();
         let mut text = [0; TEXT_MAX];
-        let len = format(&mut text, Time::default());
+        let len = shorten(&mut text, Time::default(), digits);
         self.text
             .extend_from_slice(text.get(..len).unwrap_or_default());
         self.text.push(b'"');
-        let secs = Some(0);
-        self.time = Some(Clock { at, secs, len });
+        let secs = (digits == 9).then_some(0);
+        self.time = Some(Clock {
+            at,
+            secs,
+            len,
+            digits,
+        });
         self
     }
 
@@ -84,7 +98,7 @@ impl Lead {
         let Some(clock) = &mut self.time else { return };
         if clock.secs != Some(time.secs) {
             let mut text = [0; TEXT_MAX];
-            let len = format(&mut text, time);
+            let len = shorten(&mut text, time, clock.digits);
             let new = text.get(..len).unwrap_or_default();
             let end = clock.at + clock.len;
             self.text.splice(clock.at..end, new.iter().copied());
@@ -94,7 +108,7 @@ impl Lead {
                 }
             }
             clock.len = len;
-            clock.secs = (len == TEXT_LEN).then_some(time.secs);
+            clock.secs = (clock.digits == 9 && len == TEXT_LEN).then_some(time.secs);
             return;
         }
         let from = clock.at + clock.len - FRACTION_LEN;
@@ -140,6 +154,20 @@ impl Lead {
             start,
         });
     }
+}
+
+/// Writes the text with so many digits of a second, and returns its length. What is left out is not rounded.
+fn shorten(text: &mut [u8; TEXT_MAX], time: Time, digits: usize) -> usize {
+    let len = format(text, time);
+    if digits == 9 {
+        return len;
+    }
+    let dot = len - FRACTION_LEN - 1;
+    let end = if digits == 0 { dot } else { dot + 1 + digits };
+    if let Some(slot) = text.get_mut(end) {
+        *slot = b'Z';
+    }
+    end + 1
 }
 
 impl Field {

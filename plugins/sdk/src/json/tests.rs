@@ -294,6 +294,54 @@ fn the_time_of_a_lead_follows_every_second() {
 }
 
 #[test]
+fn the_time_of_a_lead_has_as_many_digits_as_asked_for() {
+    let mut out = Vec::new();
+    let mut check = |digits: u8, time: Time, expected: &str| {
+        let mut lead = Lead::new().time_to("t", digits).string("a", "b");
+        // From another time of another length, and the same second again.
+        for (time, expected) in [
+            (
+                Time {
+                    secs: i64::MAX / 2,
+                    nanos: 0,
+                },
+                None,
+            ),
+            (time, Some(expected)),
+            (time, Some(expected)),
+        ] {
+            lead.set_time(time);
+            let record = RawValue::parse(&[0x80]).unwrap();
+            out.clear();
+            let clash = &mut |_: &str, _: RawValue<'_>| Clash::Lead;
+            Writer::default()
+                .record(&mut out, &lead, record, clash)
+                .unwrap();
+            if let Some(expected) = expected {
+                let text = format!(r#"{{"t":"{expected}","a":"b"}}"#);
+                assert_eq!(String::from_utf8_lossy(&out), text);
+            }
+        }
+    };
+    let time = Time {
+        secs: 1_764_000_000,
+        nanos: 987_654_321,
+    };
+    check(0, time, "2025-11-24T16:00:00Z");
+    check(1, time, "2025-11-24T16:00:00.9Z");
+    check(3, time, "2025-11-24T16:00:00.987Z");
+    check(8, time, "2025-11-24T16:00:00.98765432Z");
+    check(9, time, "2025-11-24T16:00:00.987654321Z");
+    check(200, time, "2025-11-24T16:00:00.987654321Z");
+    // As long as a usual text with nine digits, and yet not one.
+    let late = Time {
+        secs: 376_200_000_000,
+        nanos: 123_456_789,
+    };
+    check(6, late, "+013891-04-21T16:00:00.123456Z");
+}
+
+#[test]
 fn every_second_of_64_bits_has_a_text() {
     for secs in [
         i64::MIN,
