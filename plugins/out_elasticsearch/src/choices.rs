@@ -64,6 +64,17 @@ pub enum DocumentId {
     None,
 }
 
+/// What becomes of dots in names of fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dots {
+    /// They stay; the server reads `a.b` as the field `b` of the table `a`.
+    #[default]
+    Keep,
+    /// `_` takes their place.
+    Underscore,
+}
+
 /// Encodings of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

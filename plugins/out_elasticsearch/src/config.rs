@@ -10,7 +10,7 @@ use sdk::{
 use serde::Deserialize;
 
 use crate::policy::{OnAuthError, OnConflict};
-pub use crate::choices::{Compression, DocumentId, Level, OpType, Scheme};
+pub use crate::choices::{Compression, DocumentId, Dots, Level, OpType, Scheme};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -56,6 +56,10 @@ pub struct Config {
     pub index: Option<String>,
     /// Fluentd's name of `index`.
     pub index_name: Option<String>,
+    /// A field that names the index as a whole: `index`, `meta.index` for a field of a table, `$.meta.index`. It is left
+    /// out of the document. A value that can be no index, or one of the system, sends the record to the dead letter;
+    /// where the field is missing, `index` counts.
+    pub target_index_key: Option<String>,
     /// Name the index by day: `logstash_prefix`, `logstash_prefix_separator`, `logstash_dateformat`.
     #[serde(default)]
     pub logstash_format: bool,
@@ -78,6 +82,10 @@ pub struct Config {
     /// The field of the document with the time of the event.
     #[serde(default = "default_time_key")]
     pub time_key: String,
+    /// Digits of a second in the time that is added. What is left out is not rounded.
+    #[serde(default = "default_precision")]
+    #[schemars(range(max = 9))]
+    pub time_precision: u8,
     /// Add the tag.
     #[serde(default)]
     pub include_tag_key: bool,
@@ -124,6 +132,29 @@ pub struct Config {
     /// With `update` and `upsert`: a field with a list of names, which are then not changed, in the place of
     /// `remove_keys_on_update`. The field itself is left out.
     pub remove_keys_on_update_key: Option<FieldPath>,
+    /// Fields to leave out of documents: `"a,b"`, `["a", "$.user.name"]`. What comes from them, such as the id, stays.
+    /// `time_key` and `tag_key` can be among them.
+    #[serde(default)]
+    pub remove_keys: OneOrMany<String>,
+    /// Make documents flat: `{"a": {"b": 1}}` becomes `{"a_b": 1}`. Lists stay as they are, empty tables vanish. Other
+    /// parameters name fields as they are before; `remove_keys` can also name one as it is then.
+    #[serde(default)]
+    pub flatten_hashes: bool,
+    /// What stands between two names with `flatten_hashes`.
+    #[serde(default = "default_flatten_separator")]
+    pub flatten_hashes_separator: String,
+    /// What becomes of dots in names of fields. The server reads `a.b` as the field `b` of the table `a`, and refuses a
+    /// document that has `a` as text too; `underscore` makes it `a_b`.
+    #[serde(default)]
+    pub dots: Dots,
+    /// Obsolete: servers since Elasticsearch 7 know no types.
+    pub type_name: Option<String>,
+    /// Obsolete: servers since Elasticsearch 7 know no types.
+    pub target_type_key: Option<String>,
+    /// Has no use here: types are never sent.
+    pub suppress_type_name: Option<bool>,
+    /// Obsolete: servers since Elasticsearch 6 know no parents.
+    pub parent_key: Option<String>,
     /// The ingest pipeline that documents go through.
     pub pipeline: Option<String>,
     /// Compress requests.
@@ -155,6 +186,10 @@ fn default_prefix() -> String {
     "logstash".into()
 }
 
+fn default_flatten_separator() -> String {
+    "_".into()
+}
+
 fn default_separator() -> String {
     "-".into()
 }
@@ -165,6 +200,10 @@ fn default_dateformat() -> String {
 
 fn default_time_key() -> String {
     "@timestamp".into()
+}
+
+fn default_precision() -> u8 {
+    9
 }
 
 fn default_tag_key() -> String {

@@ -23,11 +23,17 @@ pub(crate) struct Recipe {
     pub(crate) operation: Operation,
     /// Whether a document is the record and what is added to it, and nothing else.
     pub(crate) is_plain: bool,
+    /// Whether more of a record is read than its document needs.
+    pub(crate) reads_records: bool,
     pub(crate) index: IndexName,
+    /// The field whose value is the index instead.
+    pub(crate) target_index: Option<FieldPath>,
     pub(crate) identity: bool,
     pub(crate) id_key: Option<FieldPath>,
     pub(crate) routing_key: Option<FieldPath>,
     pub(crate) time_key: Option<String>,
+    /// Digits of a second.
+    pub(crate) time_digits: u8,
     pub(crate) tag_key: Option<String>,
     /// What is done to records first.
     pub(crate) shape: Option<Shape>,
@@ -50,7 +56,7 @@ impl Recipe {
     pub(crate) fn lead(&self, tag: &Tag, keeps: impl Fn(&str) -> bool) -> Lead {
         let mut lead = Lead::new();
         if let Some(key) = self.time_key.as_ref().filter(|key| keeps(key)) {
-            lead = lead.time(key);
+            lead = lead.time_to(key, self.time_digits);
         }
         if let Some(key) = self.tag_key.as_ref().filter(|key| keeps(key)) {
             lead = lead.string(key, tag.as_str());

@@ -124,13 +124,7 @@ impl IndexName {
             let cut = name.len() - name.trim_start_matches(FORBIDDEN_FIRST).len();
             name.drain(..cut);
         }
-        match name.len() {
-            0 => Err("the index name is empty once it is filled in".into()),
-            1..=NAME_LEN_MAX if name != "." && name != ".." => Ok(name),
-            len => Err(format!(
-                "the index name has {len} bytes; it can have {NAME_LEN_MAX}, and cannot be `.` or `..`"
-            )),
-        }
+        fits(name)
     }
 
     fn fill_in(&self, event: &View<'_>, hostname: &str, zone: &Zone) -> String {
@@ -141,6 +135,30 @@ impl IndexName {
             });
         name
     }
+}
+
+fn fits(name: String) -> Result<String, String> {
+    match name.len() {
+        0 => Err("the index name is empty once it is filled in".into()),
+        1..=NAME_LEN_MAX if name != "." && name != ".." => Ok(name),
+        len => Err(format!(
+            "the index name has {len} bytes; it can have {NAME_LEN_MAX}, and cannot be `.` or `..`"
+        )),
+    }
+}
+
+/// The index that a record names as a whole. Only upper case is mended: another character would make it another
+/// index, and one of the system is none of a sender's business.
+///
+/// # Errors
+/// It is no name of an index, or one of the system. Without content.
+pub(crate) fn given(text: &str) -> Result<String, String> {
+    if text.starts_with(FORBIDDEN_FIRST) || text.contains(is_forbidden) {
+        let message =
+            "the field `target_index_key` holds what no index can be called, or one of the system";
+        return Err(message.into());
+    }
+    fits(text.to_lowercase())
 }
 
 fn is_forbidden(c: char) -> bool {
@@ -220,6 +238,39 @@ mod tests {
                 .contains("256 bytes")
         );
         assert_eq!(render("l-${tag}", &"x".repeat(253), 0).unwrap().len(), 255);
+    }
+
+    #[test]
+    fn a_whole_name_is_taken_as_it_is_or_not_at_all() {
+        assert_eq!(given("App-2026.11").as_deref(), Ok("app-2026.11"));
+        assert_eq!(given("\u{130}").as_deref(), Ok("i\u{307}"));
+        let cases = [
+            "",
+            ".security",
+            "..",
+            "_all",
+            "-a",
+            "+a",
+            "a b",
+            "a/b",
+            "a*",
+            "a,b",
+            "<a-{now/d}>",
+            "a:b",
+            "a#b",
+            "a\nb",
+            "a\\b",
+            "../etc",
+        ];
+        for text in cases {
+            let message = given(text).unwrap_err();
+            assert!(
+                text.is_empty() || !message.contains(text),
+                "{text:?}: {message}"
+            );
+        }
+        assert!(given(&"x".repeat(255)).is_ok());
+        assert!(given(&"x".repeat(256)).unwrap_err().contains("256 bytes"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod cuts;
 mod date;
 mod delivery;
 mod document;
+mod flat;
 mod gzip;
 mod hosts;
 mod identity;
@@ -23,11 +24,13 @@ mod operation;
 mod pen;
 mod reach;
 mod report;
+mod refusal;
 mod scribe;
 mod settings;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod undot;
 
 use std::sync::{
     Arc,
@@ -42,7 +45,7 @@ use sdk::{
 };
 
 use bulk::Bulk;
-pub use config::{Compression, Config, DocumentId, Level, OpType, Scheme};
+pub use config::{Compression, Config, DocumentId, Dots, Level, OpType, Scheme};
 use connection::Connector;
 use counters::Counters;
 use delivery::Delivery;
@@ -87,6 +90,7 @@ impl Elasticsearch {
         let Settings {
             addresses,
             index,
+            target_index,
             operation,
             shape,
             patch,
@@ -102,11 +106,17 @@ impl Elasticsearch {
             recipe: Recipe {
                 operation,
                 is_plain: !operation.op_type.needs_id() && shape.is_none(),
+                reads_records: index.reads_records()
+                    || target_index.is_some()
+                    || config.id_key.is_some()
+                    || config.routing_key.is_some(),
                 index,
+                target_index,
                 identity,
                 id_key: config.id_key.clone(),
                 routing_key: config.routing_key.clone(),
                 time_key: adds(config.include_timestamp, &config.time_key),
+                time_digits: config.time_precision,
                 tag_key: adds(config.include_tag_key, &config.tag_key),
                 shape,
                 patch,

@@ -12,6 +12,7 @@ use crate::{
     date::is_date,
     document::{Patch, Recipe},
     operation::Operation,
+    refusal::Refusal,
 };
 
 /// Fields that a document cannot have, because the server keeps them for itself. Source: metadata fields in the
@@ -81,14 +82,14 @@ impl<'a> Pen<'a> {
     /// Appends the lines of the record that comes next.
     ///
     /// # Errors
-    /// [`Unwritable`]; what was written until then stays in `out`.
+    /// [`Refusal`]; what was written until then stays in `out`.
     #[inline]
     pub(crate) fn write(
         &mut self,
         out: &mut Vec<u8>,
         reader: &mut Reader<'_>,
         time: Time,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), Refusal> {
         self.lead.set_time(time);
         if self.recipe.is_plain {
             self.document(out, reader)?;
@@ -99,9 +100,9 @@ impl<'a> Pen<'a> {
     }
 
     #[inline]
-    fn document(&mut self, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Unwritable> {
+    fn document(&mut self, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Refusal> {
         let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
-        self.writer.next_record(out, &self.lead, reader, clash)
+        Ok(self.writer.next_record(out, &self.lead, reader, clash)?)
     }
 
     fn unusual(
@@ -109,7 +110,7 @@ impl<'a> Pen<'a> {
         out: &mut Vec<u8>,
         reader: &mut Reader<'_>,
         time: Time,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), Refusal> {
         let recipe = self.recipe;
         let record = reader.value()?;
         if recipe.operation.op_type == OpType::Delete {
@@ -141,7 +142,7 @@ impl<'a> Pen<'a> {
         record: RawValue<'_>,
         listed: Option<Vec<&[u8]>>,
         time: Time,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), Refusal> {
         let Operation {
             op_type, has_doc, ..
         } = self.recipe.operation;
@@ -167,7 +168,7 @@ impl<'a> Pen<'a> {
         out: &mut Vec<u8>,
         record: RawValue<'_>,
         start: usize,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), Refusal> {
         let end = out.len();
         if self.recipe.patch.is_some() {
             out.extend_from_slice(b",\"upsert\":");
@@ -191,7 +192,7 @@ impl<'a> Pen<'a> {
         patch: &Patch,
         listed: Option<Vec<&[u8]>>,
         time: Time,
-    ) -> Result<(), Unwritable> {
+    ) -> Result<(), Refusal> {
         self.patch.clear();
         // Names that the record lists take the place of those that were configured.
         let is_map = match &listed {
@@ -199,7 +200,7 @@ impl<'a> Pen<'a> {
             None => patch.cuts.copy(record, &[], &mut self.patch),
         };
         if !is_map {
-            return Err(Malformed::UnexpectedType.into());
+            return Err(Unwritable::Malformed(Malformed::UnexpectedType).into());
         }
         let mut own;
         let lead = if let Some(names) = listed {
@@ -212,8 +213,8 @@ impl<'a> Pen<'a> {
         };
         lead.set_time(time);
         let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
-        self.writer
-            .next_record(out, lead, &mut Reader::new(&self.patch), clash)
+        let mut reader = Reader::new(&self.patch);
+        Ok(self.writer.next_record(out, lead, &mut reader, clash)?)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use sdk::{
     event::{FieldPath, Tag, event_header},
-    json::Unwritable,
-    msgpack::{Malformed, RawValue, Reader, Token, write_text},
+    msgpack::{RawValue, Reader, Token, write_text},
     output::{ChunkView, Failure, FailureKind, Frame, Verdict},
 };
 
@@ -11,8 +10,9 @@ use crate::{
     action::{ActionLine, Parts},
     document::Recipe,
     identity,
-    index::View,
+    index::{self, View},
     pen::Pen,
+    refusal::Refusal,
 };
 
 /// Bytes that are written before other tasks get a turn.
@@ -137,15 +137,17 @@ impl<'a> Scribe<'a> {
     fn entry(&mut self, tag: &Tag, reader: &mut Reader<'_>, place: u32) -> Result<(), Refusal> {
         let (time, _, surplus) = event_header(reader)?;
         let recipe = self.recipe;
-        let reads =
-            recipe.index.reads_records() || recipe.id_key.is_some() || recipe.routing_key.is_some();
-        let record = if reads {
+        let record = if recipe.reads_records {
             Some(reader.clone().value()?)
         } else {
             None
         };
+        let target = recipe.target_index.as_ref();
         let period = recipe.index.period(time);
-        if !self.line.has_index(period) {
+        if let Some(value) = target.and_then(|path| given(record, path)) {
+            let name = name_of(value).map_err(Refusal::Index)?;
+            self.line.set_index(&name, None);
+        } else if !self.line.has_index(period) {
             let view = View { tag, time, record };
             let name = recipe
                 .index
@@ -171,24 +173,24 @@ impl<'a> Scribe<'a> {
     }
 }
 
-/// Why a record cannot become a document. Never its content.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("{0}")]
-    Index(String),
-    #[error("{0}")]
-    Id(String),
-    #[error("the field `id_key` is missing, so there is no document to {0}")]
-    NoId(&'static str),
-    #[error(transparent)]
-    Unwritable(#[from] Unwritable),
-    #[error("not an entry: {0}")]
-    Malformed(#[from] Malformed),
+/// A field that is there.
+fn given<'a>(record: Option<RawValue<'a>>, path: &FieldPath) -> Option<RawValue<'a>> {
+    let value = path.find(record?)?;
+    (value.token() != Token::Nil).then_some(value)
+}
+
+/// The index that a record names.
+fn name_of(value: RawValue<'_>) -> Result<String, String> {
+    let text = text(value).ok_or("the field `target_index_key` holds no text")?;
+    index::given(&text)
 }
 
 /// The text of a scalar field; `None` when it is missing, empty or no scalar.
 fn text_of(record: Option<RawValue<'_>>, path: Option<&FieldPath>) -> Option<String> {
-    let value = path?.find(record?)?;
+    text(path?.find(record?)?)
+}
+
+fn text(value: RawValue<'_>) -> Option<String> {
     let is_scalar = !matches!(
         value.token(),
         Token::Nil | Token::Ext(..) | Token::Array(_) | Token::Map(_)

@@ -1,6 +1,9 @@
 //! What the parameters come to when they are read together.
 
-use sdk::config::{ConfigError, ConfigErrors, Zone};
+use sdk::{
+    config::{ConfigError, ConfigErrors, Zone},
+    event::{FieldPath, PathError},
+};
 
 use crate::{
     address::Address,
@@ -16,6 +19,7 @@ use crate::{
 pub(crate) struct Settings {
     pub(crate) addresses: Vec<Address>,
     pub(crate) index: IndexName,
+    pub(crate) target_index: Option<FieldPath>,
     pub(crate) operation: Operation,
     pub(crate) shape: Option<Shape>,
     pub(crate) patch: Option<Patch>,
@@ -34,6 +38,7 @@ impl Config {
         let addresses = self.addresses(&mut errors);
         let index = self.index(&mut errors);
         self.check_credentials(&mut errors);
+        self.check_obsolete(&mut errors);
         self.check_policy(&mut errors);
         one_of(
             &mut errors,
@@ -42,7 +47,8 @@ impl Config {
             self.write_operation,
         );
         let operation = self.operation(&mut errors);
-        let shape = self.shape(&mut errors);
+        let target_index = self.target_index(&mut errors);
+        let shape = self.shape(target_index.as_ref(), &mut errors);
         let patch = self.patch(&mut errors);
         let bulk_max_bytes = self
             .bulk_message_request_threshold
@@ -51,6 +57,7 @@ impl Config {
             Some(index) if errors.is_empty() => Ok(Settings {
                 addresses,
                 index,
+                target_index,
                 operation,
                 shape,
                 patch,
@@ -124,6 +131,51 @@ impl Config {
         IndexName::new(&text, zone)
             .map_err(|message| errors.push(ConfigError::at(place, message)))
             .ok()
+    }
+
+    fn target_index(&self, errors: &mut ConfigErrors) -> Option<FieldPath> {
+        let text = self.target_index_key.as_deref()?;
+        let path = if text.starts_with('$') {
+            text.parse()
+        } else if text.split('.').any(str::is_empty) {
+            Err(PathError::EmptyKey)
+        } else {
+            // Fluentd reads `a.b` as a path here.
+            FieldPath::keys(text.split('.')).ok_or(PathError::EmptyKey)
+        };
+        let path = path.map_err(|error| error.to_string()).and_then(|path| {
+            if path.has_index() {
+                return Err("an item of an array cannot be left out of the document".into());
+            }
+            Ok(path)
+        });
+        path.map_err(|message| {
+            errors.push(
+                ConfigError::at("/target_index_key", message)
+                    .help("write a name, or a path as in meta.index"),
+            );
+        })
+        .ok()
+    }
+
+    fn check_obsolete(&self, errors: &mut ConfigErrors) {
+        let types = "remove it; name an index for each type with `index` or `target_index_key`";
+        let obsolete = [
+            ("type_name", &self.type_name, "types", types),
+            ("target_type_key", &self.target_type_key, "types", types),
+            (
+                "parent_key",
+                &self.parent_key,
+                "parents",
+                "use a join field in the mapping, and `routing_key`",
+            ),
+        ];
+        for (name, value, what, help) in obsolete {
+            if value.is_some() {
+                let message = format!("`{name}` is obsolete: servers know no {what} any more");
+                errors.push(ConfigError::at(format!("/{name}"), message).help(help));
+            }
+        }
     }
 
     fn check_credentials(&self, errors: &mut ConfigErrors) {

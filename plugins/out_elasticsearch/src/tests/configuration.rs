@@ -116,6 +116,36 @@ fn operations_must_make_sense() {
 }
 
 #[test]
+fn shapes_must_make_sense() {
+    for text in ["$.a[0]", "a..b", ".a", "", "$["] {
+        refused(&json!({ "target_index_key": text }), &["/target_index_key"]);
+    }
+    refused(
+        &json!({ "remove_keys": ["a", "$.b[1]"] }),
+        &["/remove_keys"],
+    );
+    let dotted = json!({ "flatten_hashes_separator": ".", "dots": "underscore" });
+    assert!(settle(dotted.clone()).shape.is_some());
+    let mut params = dotted;
+    params["flatten_hashes"] = true.into();
+    refused(&params, &["/flatten_hashes_separator"]);
+    for name in ["type_name", "target_type_key", "parent_key"] {
+        let params = json!({ name: "_doc" });
+        refused(&params, &[&format!("/{name}")]);
+        let errors = crate::build(params, &BuildCx::detached("es"))
+            .err()
+            .unwrap();
+        assert!(errors[0].help.is_some());
+    }
+    assert!(
+        settle(json!({ "suppress_type_name": true }))
+            .shape
+            .is_none()
+    );
+    assert!(settle(json!({ "remove_keys": " , " })).shape.is_none());
+}
+
+#[test]
 fn fluentds_names_mean_the_same() {
     let settings = settle(json!({
         "host": "es", "port": 9201, "scheme": "https", "path": "/prefix",

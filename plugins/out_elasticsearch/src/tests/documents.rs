@@ -122,6 +122,18 @@ async fn time_and_tag_can_have_other_names_or_none() {
 }
 
 #[tokio::test]
+async fn the_time_has_as_many_digits_as_asked_for() {
+    for (digits, expected) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (3, "1970-01-01T00:00:00.000Z"),
+        (9, "1970-01-01T00:00:00.000000000Z"),
+    ] {
+        let request = request(&[numbers(1)], &json!({ "time_precision": digits })).await;
+        assert_eq!(request.documents()[0]["@timestamp"], expected);
+    }
+}
+
+#[tokio::test]
 async fn names_that_the_server_refuses_are_mended() {
     let record = record(
         "a",

@@ -7,7 +7,9 @@ mod deliveries;
 mod documents;
 mod identity;
 mod logbook;
+mod model;
 mod server;
+mod shapes;
 mod updates;
 
 use std::sync::Arc;
