@@ -86,7 +86,7 @@ impl Cuts {
         self.0.iter().find(|cut| *cut.key == *key)
     }
 
-    /// Appends a map without the fields, and without those in `more`. `false`: it is no map.
+    /// Appends a map without the fields, and without those in `more`, which is sorted. `false`: it is no map.
     pub(crate) fn copy(&self, map: RawValue<'_>, more: &[&[u8]], out: &mut Vec<u8>) -> bool {
         let Some(pairs) = map.pairs() else {
             return false;
@@ -95,7 +95,7 @@ impl Cuts {
         let mut count = 0;
         for (name, value) in pairs {
             let key = name.as_bytes();
-            if key.is_some_and(|key| more.contains(&key)) {
+            if key.is_some_and(|key| more.binary_search(&key).is_ok()) {
                 continue;
             }
             match key.and_then(|key| self.of(key)).map(|cut| &cut.below) {

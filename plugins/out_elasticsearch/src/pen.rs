@@ -204,9 +204,9 @@ impl<'a> Pen<'a> {
         }
         let mut own;
         let lead = if let Some(names) = listed {
-            own = self
-                .recipe
-                .lead(&self.tag, |name| !names.contains(&name.as_bytes()));
+            own = self.recipe.lead(&self.tag, |name| {
+                names.binary_search(&name.as_bytes()).is_err()
+            });
             &mut own
         } else {
             &mut self.patch_lead
@@ -218,9 +218,11 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// The names in a list; `None` when it is none.
+/// The names in a list, sorted, because a sender decides how many there are; `None` when it is no list.
 fn names_in(list: RawValue<'_>) -> Option<Vec<&[u8]>> {
-    Some(list.items()?.filter_map(RawValue::as_bytes).collect())
+    let mut names: Vec<&[u8]> = list.items()?.filter_map(RawValue::as_bytes).collect();
+    names.sort_unstable();
+    Some(names)
 }
 
 /// What becomes of a field that has the name of one that is added.
