@@ -9,8 +9,8 @@ use sdk::{
 };
 use serde::Deserialize;
 
-use crate::policy::{OnAuthError, OnConflict};
 pub use crate::choices::{Compression, DocumentId, Dots, Level, OpType, Scheme};
+use crate::policy::{OnAuthError, OnConflict};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

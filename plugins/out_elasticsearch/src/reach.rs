@@ -66,7 +66,7 @@ async fn ask(
 
 /// Whether the user may write; nothing is said where nobody asks who one is.
 async fn privileges(hosts: &Hosts, recipe: &Recipe) -> Result<Option<String>, Failure> {
-    let (pattern, wanted) = (recipe.index.pattern(), wanted(recipe.op_type));
+    let (pattern, wanted) = (recipe.index.pattern(), wanted(recipe.operation.op_type));
     let body = json!({ "index": [{ "names": [pattern], "privileges": wanted }] });
     let answers = ask(hosts, "/_security/user/_has_privileges", Some(body)).await;
     let Some((host, Ok(reply))) = answers.into_iter().next() else {
@@ -89,10 +89,10 @@ async fn privileges(hosts: &Hosts, recipe: &Recipe) -> Result<Option<String>, Fa
 
 /// What a role must allow on the indexes. Source: "Security privileges" of the reference of Elasticsearch.
 fn wanted(op_type: OpType) -> Vec<&'static str> {
-    let write = if op_type == OpType::Create {
-        "create_doc"
-    } else {
-        "index"
+    let write = match op_type {
+        OpType::Create => "create_doc",
+        OpType::Index | OpType::Update | OpType::Upsert => "index",
+        OpType::Delete => "delete",
     };
     vec![write, "auto_configure"]
 }

@@ -71,10 +71,12 @@ async fn time_and_tag_are_added_to_what_an_update_changes() {
 async fn an_unwrapped_record_is_the_whole_body() {
     let script = json!({ "_source": true, "id": "a", "script": { "source": "x" } });
     for op_type in ["update", "upsert"] {
-        let more = json!({ "suppress_doc_wrap": true, "include_timestamp": true });
+        // A server refuses a field that it does not know in the body of an update.
+        let more =
+            json!({ "suppress_doc_wrap": true, "include_timestamp": true, "remove_keys": "id" });
         assert_eq!(
             document(op_type, &more, &script).await,
-            r#"{"_source":true,"id":"a","script":{"source":"x"}}"#
+            r#"{"_source":true,"script":{"source":"x"}}"#
         );
     }
 }
