@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sdk::{
-    metrics::Gauge,
+    metrics::Counted,
     output::{ChunkView, Failure, FailureKind, Outcome, Output},
 };
 use tokio::{sync::watch, time::Instant};
@@ -33,7 +33,7 @@ pub(super) async fn attempt(
     }
     let start = Instant::now();
     node.metrics.tried();
-    let _under_way = UnderWay::begin(&node.metrics.inflight);
+    let _under_way = Counted::new(&node.metrics.inflight);
     let outcome = tokio::select! {
         biased;
         outcome = Fence(plugin.write(view)) => outcome,
@@ -54,20 +54,4 @@ async fn overtaken(mut changes: watch::Receiver<Arc<Means>>) -> Outcome {
     tokio::time::sleep(OVERTAKEN_PATIENCE).await;
     let message = "the output was changed, and this call did not end in time";
     Outcome::DestinationDown(Failure::new(FailureKind::Timeout, message))
-}
-
-/// A call that is under way. It may be given up, so its end is in its drop.
-struct UnderWay<'a>(&'a Gauge);
-
-impl<'a> UnderWay<'a> {
-    fn begin(calls: &'a Gauge) -> Self {
-        calls.inc();
-        Self(calls)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sdk::{
     Fut, RunError,
-    metrics::{Counter, Gauge, Metrics},
+    metrics::{Counted, Counter, Gauge, Metrics},
     stop::Stop,
 };
 use tokio::{
@@ -86,22 +86,6 @@ pub(super) struct Supervised {
     pub(super) health: Health,
 }
 
-/// A component that runs. The gauge counts those of one id: at a reload the next begins before the last has ended.
-struct Up<'a>(&'a Gauge);
-
-impl<'a> Up<'a> {
-    fn begin(gauge: &'a Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Up<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 /// Ends a task when whoever waits for it is ended.
 struct Ends(AbortHandle);
 
@@ -123,7 +107,8 @@ impl Supervised {
         loop {
             let began = Instant::now();
             let ended = {
-                let _up = Up::begin(&self.metrics.up);
+                // Of one id there may be two: at a reload the next begins before the last has ended.
+                let _up = Counted::new(&self.metrics.up);
                 let mut task = tokio::spawn(self.health.watch(&self.id, start()));
                 let _ends = Ends(task.abort_handle());
                 if let Ok(ended) = timeout(SETTLED_AFTER, &mut task).await {

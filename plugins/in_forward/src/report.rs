@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use forward_protocol::{Flaw, Flaws};
 use sdk::{
     input::InputCx,
-    metrics::{Counter, Gauge},
+    metrics::{Counted, Counter, Gauge},
     sparing::Sparing,
 };
 use tls::Reload;
@@ -23,16 +23,6 @@ pub(crate) struct Report {
     acks: Counter,
     acks_dropped: Counter,
     said: Sparing,
-}
-
-/// A connection that is open, for the gauge.
-#[derive(Debug)]
-pub(crate) struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 impl Report {
@@ -65,11 +55,10 @@ impl Report {
         }
     }
 
-    /// A connection was accepted.
-    pub(crate) fn accepted(&self) -> OpenConnection {
+    /// A connection was accepted. It is open until what this returns is dropped.
+    pub(crate) fn accepted(&self) -> Counted {
         self.accepted.inc();
-        self.open.inc();
-        OpenConnection(self.open.clone())
+        Counted::new(&self.open)
     }
 
     /// A connection ended. `reason` is from a closed list.

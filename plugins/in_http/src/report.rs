@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use sdk::{
     input::InputCx,
-    metrics::{Counter, Gauge},
+    metrics::{Counted, Counter, Gauge},
     sparing::Sparing,
 };
 use tls::Reload;
@@ -17,16 +17,6 @@ pub(crate) struct Report {
     open: Gauge,
     accepted: Counter,
     said: Sparing,
-}
-
-/// A connection that is open, for the gauge.
-#[derive(Debug)]
-pub(crate) struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 impl Report {
@@ -47,11 +37,10 @@ impl Report {
         }
     }
 
-    /// A connection was accepted.
-    pub(crate) fn accepted(&self) -> OpenConnection {
+    /// A connection was accepted. It is open until what this returns is dropped.
+    pub(crate) fn accepted(&self) -> Counted {
         self.accepted.inc();
-        self.open.inc();
-        OpenConnection(self.open.clone())
+        Counted::new(&self.open)
     }
 
     /// A connection was closed for a reason from a closed list.

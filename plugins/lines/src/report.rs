@@ -2,7 +2,7 @@
 
 use sdk::{
     input::{EmitError, InputCx},
-    metrics::{Counter, Gauge},
+    metrics::{Counted, Counter, Gauge},
     sparing::Sparing,
 };
 
@@ -10,8 +10,8 @@ use sdk::{
 #[derive(Debug)]
 pub struct Report {
     cx: InputCx,
-    pub(crate) open: Gauge,
-    pub(crate) accepted: Counter,
+    open: Gauge,
+    accepted: Counter,
     said: Sparing,
 }
 
@@ -42,6 +42,12 @@ impl Report {
     pub fn warn(&self, reason: &'static str, text: &str) {
         self.invalid(reason);
         self.say(reason, text);
+    }
+
+    /// A connection was accepted. It is open until what this returns is dropped.
+    pub(crate) fn accepted(&self) -> Counted {
+        self.accepted.inc();
+        Counted::new(&self.open)
     }
 
     pub(crate) fn lost(&self, reason: &'static str, count: u64) {

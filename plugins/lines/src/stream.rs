@@ -180,19 +180,18 @@ fn accept(
             format!("a connection was closed: there are {max} already; raise max_connections");
         return shared.report.closed("too_many", &text);
     }
-    shared.report.accepted.inc();
-    shared.report.open.inc();
+    let open = shared.report.accepted();
     let (shared, stop) = (Arc::clone(shared), stop.clone());
     connections.spawn(async move {
+        // Counted out however it ends.
+        let _open = open;
         shared.serve(stream, peer, stop).await;
-        shared.report.open.dec();
     });
 }
 
 impl Shared {
     fn reap(&self, ended: &Result<(), tokio::task::JoinError>) {
         if let Err(error) = ended {
-            self.report.open.dec();
             self.report.closed(
                 "panic",
                 &format!("the task of a connection failed: {error}"),

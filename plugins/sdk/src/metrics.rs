@@ -21,6 +21,24 @@ pub type FloatGauge = PromGauge<f64, AtomicU64>;
 /// Durations in seconds, or sizes in bytes.
 pub type Histogram = PromHistogram;
 
+/// One more in a gauge, until it is dropped: however a connection, a call or a component ends, it is counted out.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    /// Counts one in.
+    pub fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 type Labels = Vec<(String, String)>;
 
 /// Buckets of every duration histogram, in seconds.
