@@ -4,7 +4,6 @@ mod bad;
 mod conformance;
 mod flow;
 pub(crate) mod kit;
-mod logbook;
 mod memory;
 mod parameters;
 mod places;

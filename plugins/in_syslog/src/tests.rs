@@ -1,9 +1,6 @@
 //! `syslog` with real sockets on loopback, as the engine builds it.
 
-use std::{
-    io::Write as _,
-    net::{SocketAddr, TcpStream, UdpSocket},
-};
+use std::net::SocketAddr;
 
 use sdk::testing;
 use serde_json::{Value, json};
@@ -27,22 +24,6 @@ async fn received(
 ) -> Vec<(String, Value)> {
     let input = try_build(params).unwrap_or_else(|errors| panic!("{errors:?}"));
     testing::received(input, count, send).await
-}
-
-fn sender(text: &'static str) -> impl FnOnce(SocketAddr) + Send + 'static {
-    move |address| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-    }
-}
-
-fn datagrams(texts: &'static [&'static str]) -> impl FnOnce(SocketAddr) + Send + 'static {
-    move |address| {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for text in texts {
-            socket.send_to(text.as_bytes(), address).unwrap();
-        }
-    }
 }
 
 fn syslog(more: &Value) -> Value {
@@ -80,7 +61,7 @@ fn sorted(mut seen: Vec<(String, Value)>) -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn datagrams_of_both_forms_are_read() {
-    let seen = received(syslog(&json!({})), 2, datagrams(&[OLD, NEW])).await;
+    let seen = received(syslog(&json!({})), 2, testing::datagrams(&[OLD, NEW])).await;
     assert_eq!(sorted(seen), [old(), new()]);
 }
 
@@ -91,17 +72,17 @@ async fn streams_are_framed_by_lines_and_by_lengths() {
     let seen = received(
         syslog(&json!({ "protocol_type": "tcp" })),
         3,
-        sender(stream),
+        testing::stream(stream),
     )
     .await;
     assert_eq!(sorted(seen), [old(), old(), new()]);
     let counted = json!({ "protocol_type": "tcp", "frame_type": "octet_count" });
     let stream: &'static str = format!("{} {NEW}", NEW.len()).leak();
-    let seen = received(syslog(&counted), 1, sender(stream)).await;
+    let seen = received(syslog(&counted), 1, testing::stream(stream)).await;
     assert_eq!(seen, [new()]);
     let lines = json!({ "protocol_type": "tcp", "frame_type": "traditional", "delimiter": "\0" });
     let stream: &'static str = format!("{NEW}\0{OLD}\0").leak();
-    let seen = received(syslog(&lines), 2, sender(stream)).await;
+    let seen = received(syslog(&lines), 2, testing::stream(stream)).await;
     assert_eq!(sorted(seen), [old(), new()]);
 }
 
@@ -111,7 +92,7 @@ async fn severity_facility_and_sender_are_written_where_that_is_asked_for() {
         "severity_key": "severity", "facility_key": "facility", "source_address_key": "from",
         "parse": { "type": "syslog", "with_priority": true, "message_format": "rfc3164" },
     });
-    let seen = received(syslog(&params), 1, datagrams(&[OLD])).await;
+    let seen = received(syslog(&params), 1, testing::datagrams(&[OLD])).await;
     let (tag, mut record) = old();
     record["from"] = "127.0.0.1".into();
     record["severity"] = "crit".into();
@@ -122,7 +103,7 @@ async fn severity_facility_and_sender_are_written_where_that_is_asked_for() {
 #[tokio::test]
 async fn another_parser_gets_what_is_behind_the_priority() {
     let params = json!({ "parse": { "type": "none" } });
-    let seen = received(syslog(&params), 1, datagrams(&["<13>any text\n"])).await;
+    let seen = received(syslog(&params), 1, testing::datagrams(&["<13>any text\n"])).await;
     assert_eq!(
         seen,
         [(
@@ -138,7 +119,7 @@ async fn what_cannot_be_read_has_a_tag_of_its_own_or_is_dropped() {
     let seen = received(
         syslog(&params),
         2,
-        datagrams(&["no priority", "<34>no time\n"]),
+        testing::datagrams(&["no priority", "<34>no time\n"]),
     )
     .await;
     let unmatched = |text: &str| {
@@ -149,12 +130,12 @@ async fn what_cannot_be_read_has_a_tag_of_its_own_or_is_dropped() {
     let seen = received(
         syslog(&json!({})),
         1,
-        datagrams(&["no priority", "", "\n", OLD]),
+        testing::datagrams(&["no priority", "", "\n", OLD]),
     )
     .await;
     assert_eq!(seen, [old()]);
     let without = json!({ "with_priority": false });
-    let seen = received(syslog(&without), 1, datagrams(&[BARE])).await;
+    let seen = received(syslog(&without), 1, testing::datagrams(&[BARE])).await;
     assert_eq!(seen, [("system.user.notice".to_owned(), old().1)]);
 }
 

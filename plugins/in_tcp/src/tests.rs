@@ -1,9 +1,6 @@
 //! `tcp` with a real socket on loopback, as the engine builds it.
 
-use std::{
-    io::Write as _,
-    net::{SocketAddr, TcpStream},
-};
+use std::net::SocketAddr;
 
 use sdk::testing;
 use serde_json::{Value, json};
@@ -29,13 +26,6 @@ async fn received(
     testing::received(input, count, send).await
 }
 
-fn sender(text: &'static str) -> impl FnOnce(SocketAddr) + Send + 'static {
-    move |address| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn messages_are_parsed_and_say_who_sent_them() {
     let params = json!({
@@ -45,7 +35,7 @@ async fn messages_are_parsed_and_say_who_sent_them() {
     let seen = received(
         params,
         3,
-        sender("{\"a\":1}\nno json\n{\"address\":\"forged\"}"),
+        testing::stream("{\"a\":1}\nno json\n{\"address\":\"forged\"}"),
     )
     .await;
     let expected = [
@@ -62,7 +52,7 @@ async fn the_delimiter_is_what_the_configuration_says_and_long_messages_are_cut(
         "tag": "app", "bind": "127.0.0.1", "port": 0, "parse": { "type": "none" }, "delimiter": "||",
         "message_length_limit": 5,
     });
-    let seen = received(params, 3, sender("a\nb||long message||c||")).await;
+    let seen = received(params, 3, testing::stream("a\nb||long message||c||")).await;
     let texts: Vec<_> = seen
         .iter()
         .map(|(_, record)| record["message"].as_str().unwrap())
@@ -73,7 +63,7 @@ async fn the_delimiter_is_what_the_configuration_says_and_long_messages_are_cut(
 #[tokio::test]
 async fn messages_that_cannot_be_read_are_dropped_by_default() {
     let params = json!({ "tag": "app", "listen": "127.0.0.1:0", "parse": { "type": "json" } });
-    let seen = received(params, 1, sender("x\n{\"a\":1}\n")).await;
+    let seen = received(params, 1, testing::stream("x\n{\"a\":1}\n")).await;
     assert_eq!(seen, [("app".to_owned(), json!({ "a": 1 }))]);
 }
 

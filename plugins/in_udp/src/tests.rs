@@ -1,6 +1,6 @@
 //! `udp` with a real socket on loopback, as the engine builds it.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use sdk::testing;
 use serde_json::{Value, json};
@@ -26,15 +26,6 @@ async fn received(
     testing::received(input, count, send).await
 }
 
-fn sender(texts: &'static [&'static str]) -> impl FnOnce(SocketAddr) + Send + 'static {
-    move |address| {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for text in texts {
-            socket.send_to(text.as_bytes(), address).unwrap();
-        }
-    }
-}
-
 fn none(more: &Value) -> Value {
     let mut params = json!({ "tag": "app", "listen": "127.0.0.1:0", "parse": { "type": "none" } });
     params
@@ -56,14 +47,14 @@ async fn each_datagram_is_a_message() {
     let seen = received(
         none(&json!({})),
         3,
-        sender(&["one\n", "two\r\n", "a\nb\n\n"]),
+        testing::datagrams(&["one\n", "two\r\n", "a\nb\n\n"]),
     )
     .await;
     assert_eq!(texts(&seen), ["one", "two", "a\nb"]);
     let seen = received(
         none(&json!({ "remove_newline": false })),
         1,
-        sender(&["one\n"]),
+        testing::datagrams(&["one\n"]),
     )
     .await;
     assert_eq!(texts(&seen), ["one\n"]);
@@ -72,7 +63,7 @@ async fn each_datagram_is_a_message() {
 #[tokio::test]
 async fn long_messages_are_cut_and_the_sender_is_named() {
     let params = json!({ "message_length_limit": 4, "source_address_key": "from", "receive_buffer_size": "64KiB" });
-    let seen = received(none(&params), 1, sender(&["long message"])).await;
+    let seen = received(none(&params), 1, testing::datagrams(&["long message"])).await;
     assert_eq!(
         seen,
         [(
@@ -89,9 +80,9 @@ async fn what_cannot_be_read_is_dropped_or_kept() {
             "tag": "app", "listen": "127.0.0.1:0", "parse": { "type": "json" }, "emit_unmatched_lines": keep,
         })
     };
-    let seen = received(params(false), 1, sender(&["x", "{\"a\":1}"])).await;
+    let seen = received(params(false), 1, testing::datagrams(&["x", "{\"a\":1}"])).await;
     assert_eq!(seen, [("app".to_owned(), json!({ "a": 1 }))]);
-    let seen = received(params(true), 1, sender(&["x"])).await;
+    let seen = received(params(true), 1, testing::datagrams(&["x"])).await;
     assert_eq!(seen, [("app".to_owned(), json!({ "unmatched_line": "x" }))]);
 }
 

@@ -1,6 +1,7 @@
 //! For plugin tests: batches from JSON and back, and an input context that collects what is emitted.
 
 mod driver;
+mod logbook;
 mod served;
 
 use std::{
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 pub use self::{
     driver::{Driver, Seen},
-    served::received,
+    logbook::Logbook,
+    served::{datagrams, received, stream},
 };
 use crate::{
     Fut,

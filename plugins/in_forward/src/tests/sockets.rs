@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use sdk::testing::Logbook;
 use serde_json::{Value, json};
 
-use super::{kit::*, logbook::Logbook};
+use super::kit::*;
 
 /// How many connections the kernel completes while nobody accepts any: this thread runs the input, and waits here.
 fn completes(address: SocketAddr, most: usize) -> usize {
@@ -96,7 +97,7 @@ async fn send_keepalive_packet_lets_the_kernel_ask() {
 
 #[tokio::test]
 async fn chunk_size_warn_limit_is_said_and_the_message_is_taken() {
-    let (logbook, _guard) = Logbook::open();
+    let (logbook, _guard) = Logbook::open(tracing::Level::INFO);
     let message = packed("t", &numbered(0, 100), Some("a"));
     let len = message.len();
     for (limit, is_said) in [(len, false), (len - 1, true)] {

@@ -6,7 +6,6 @@ mod conformance;
 mod deliveries;
 mod documents;
 mod identity;
-mod logbook;
 mod model;
 mod server;
 mod shapes;

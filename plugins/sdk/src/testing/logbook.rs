@@ -1,43 +1,61 @@
-//! What an input says in the log, for tests that run it on their own thread.
+//! What a plugin says in the log, for tests that run it on their own thread.
 
 use std::{
     fmt::{self, Write as _},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber, callsite,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::DefaultGuard,
+    subscriber::{DefaultGuard, Interest},
 };
 
 /// The lines of this thread since it was opened: `LEVEL name=value ... message`.
-#[derive(Clone, Default)]
-pub(super) struct Logbook(Arc<Mutex<Vec<String>>>);
+#[derive(Debug, Clone)]
+pub struct Logbook {
+    level: Level,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// Is there from the first logbook on. While nobody listens, a place that logs for the first time is told for good that
+/// nobody ever does, and a logbook that is opened in that moment would miss its lines.
+static LISTENER: OnceLock<Dispatch> = OnceLock::new();
 
 impl Logbook {
-    /// Begins to write down. Ends when the guard is dropped.
-    pub(super) fn open() -> (Self, DefaultGuard) {
-        let logbook = Self::default();
+    /// Begins to write down what is at least as grave as `level`. Ends when the guard is dropped.
+    pub fn open(level: Level) -> (Self, DefaultGuard) {
+        let new = |level| Self {
+            level,
+            lines: Arc::default(),
+        };
+        LISTENER.get_or_init(|| Dispatch::new(new(Level::TRACE)));
+        let logbook = new(level);
         let guard = tracing::subscriber::set_default(logbook.clone());
+        callsite::rebuild_interest_cache();
         (logbook, guard)
     }
 
     /// The lines so far that hold this.
-    pub(super) fn lines(&self, part: &str) -> Vec<String> {
-        let lines = self.0.lock().unwrap();
-        lines
-            .iter()
-            .filter(|line| line.contains(part))
-            .cloned()
-            .collect()
+    pub fn lines(&self, part: &str) -> Vec<String> {
+        let lines = self.lock();
+        let wanted = lines.iter().filter(|line| line.contains(part));
+        wanted.cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Subscriber for Logbook {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO
+        *metadata.level() <= self.level
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -57,7 +75,7 @@ impl Subscriber for Logbook {
             line.fields,
             line.message
         );
-        self.0.lock().unwrap().push(text);
+        self.lock().push(text);
     }
 
     fn enter(&self, _: &Id) {}
@@ -74,9 +92,9 @@ struct Line {
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            write!(self.message, "{value:?}").unwrap();
+            write!(self.message, "{value:?}").ok();
         } else {
-            write!(self.fields, " {}={value:?}", field.name()).unwrap();
+            write!(self.fields, " {}={value:?}", field.name()).ok();
         }
     }
 }

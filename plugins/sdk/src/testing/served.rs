@@ -1,7 +1,8 @@
 //! Driving an input that listens: it runs, the test sends to its socket, and what it emits comes back.
 
 use std::{
-    net::SocketAddr,
+    io::Write as _,
+    net::{SocketAddr, TcpStream, UdpSocket},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -58,6 +59,33 @@ pub async fn received(
         "the input ended with {ended:?}"
     );
     seen
+}
+
+/// For [`received`]: sends this over one TCP connection.
+///
+/// # Panics
+/// When nobody takes it.
+pub fn stream(text: &'static str) -> impl FnOnce(SocketAddr) + Send + 'static {
+    move |address| {
+        let sent =
+            TcpStream::connect(address).and_then(|mut stream| stream.write_all(text.as_bytes()));
+        assert!(sent.is_ok(), "{sent:?}");
+    }
+}
+
+/// For [`received`]: sends these as datagrams from one socket.
+///
+/// # Panics
+/// When they cannot be sent.
+pub fn datagrams(texts: &'static [&'static str]) -> impl FnOnce(SocketAddr) + Send + 'static {
+    move |address| {
+        let sent = UdpSocket::bind("127.0.0.1:0").and_then(|socket| {
+            texts
+                .iter()
+                .try_for_each(|text| socket.send_to(text.as_bytes(), address).map(drop))
+        });
+        assert!(sent.is_ok(), "{sent:?}");
+    }
 }
 
 fn events_of(collector: &Collector) -> Vec<(String, Value)> {

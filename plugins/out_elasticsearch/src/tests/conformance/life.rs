@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{super::logbook::Logbook, *};
+use sdk::testing::Logbook;
+use tracing::Level;
+
+use super::*;
 
 #[tokio::test]
 async fn e46_what_was_not_answered_at_the_end_is_sent_again_with_the_same_ids() {
@@ -36,7 +39,7 @@ async fn e46_what_was_not_answered_at_the_end_is_sent_again_with_the_same_ids() 
 #[tokio::test]
 async fn e49_secrets_are_shown_nowhere() {
     const SECRET: &str = "geheim";
-    let (logbook, _guard) = Logbook::open();
+    let (logbook, _guard) = Logbook::open(Level::TRACE);
     let server = Server::start().await;
     let down = Server::start().await;
     let [url, down_url] =
@@ -103,7 +106,7 @@ fn hang_up() -> Reply {
 
 #[tokio::test]
 async fn a_new_reason_is_said_once_with_the_first_id_and_no_content() {
-    let (logbook, _guard) = Logbook::open();
+    let (logbook, _guard) = Logbook::open(Level::TRACE);
     let site = Site::new(json!({})).await;
     let words = "failed to parse field [n] of type [long] in document with id 'x'. Preview of field's value: 'geheim'";
     let bad = failed("create", 400, MAPPING, words);
@@ -151,7 +154,7 @@ async fn a_new_reason_is_said_once_with_the_first_id_and_no_content() {
 
 #[tokio::test]
 async fn reasons_that_senders_make_up_do_not_fill_the_memory() {
-    let (logbook, _guard) = Logbook::open();
+    let (logbook, _guard) = Logbook::open(Level::TRACE);
     let site = Site::new(json!({})).await;
     for round in 0..5 {
         let reason = |n: i64| {
