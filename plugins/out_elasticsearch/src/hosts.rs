@@ -46,8 +46,9 @@ pub(crate) struct Hosts {
     ambiguous: Counter,
 }
 
+/// One of the hosts.
 #[derive(Debug)]
-struct Host {
+pub(crate) struct Host {
     address: Address,
     transport: OnceCell<Transport>,
     health: Mutex<Health>,
@@ -160,41 +161,36 @@ impl Hosts {
         body: Bytes,
         encoding: Encoding,
     ) -> Result<Reply, Broken> {
-        let transport = host
-            .transport
-            .get_or_try_init(|| self.connector.open(&host.address))
-            .await?;
-        if !host.health().is_proven && !self.has_proxy {
-            probe(&host.address).await?;
-        }
+        let transport = self.transport(host).await?;
         self.connector
             .post(transport, &host.address, body, encoding)
             .await
     }
 
-    /// Asks every host. Returns its address, and the answer.
-    pub(crate) async fn ask_each(
-        &self,
-        question: &Question<'_>,
-    ) -> Vec<(String, Result<Reply, Failure>)> {
-        let mut answers = Vec::new();
-        for host in &self.all {
-            let answer = self.ask(host, question).await;
-            answers.push((host.address.url.to_string(), answer));
-        }
-        answers
-    }
-
-    async fn ask(&self, host: &Host, question: &Question<'_>) -> Result<Reply, Failure> {
-        if !self.has_proxy {
+    /// The transport to a host, which accepts connections unless it did so a moment ago.
+    async fn transport<'h>(&self, host: &'h Host) -> Result<&'h Transport, Failure> {
+        let opening = host
+            .transport
+            .get_or_try_init(|| self.connector.open(&host.address));
+        let transport = opening.await?;
+        if !host.health().is_proven && !self.has_proxy {
             probe(&host.address).await?;
         }
-        let transport = self.connector.open(&host.address).await?;
-        let reply = self
-            .connector
-            .ask(&transport, &host.address, question)
-            .await?;
-        host.leads_elsewhere(&reply).map_or(Ok(reply), Err)
+        Ok(transport)
+    }
+
+    /// All of them, as they were given.
+    pub(crate) fn all(&self) -> &[Host] {
+        &self.all
+    }
+
+    /// Asks one of them something.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn ask(&self, host: &Host, question: &Question<'_>) -> Result<Reply, Failure> {
+        let transport = self.transport(host).await?;
+        self.connector.ask(transport, &host.address, question).await
     }
 
     /// The hosts in the order in which to try them: those that are left out come last.
@@ -263,6 +259,11 @@ impl From<Failed<'_>> for NoHost {
 }
 
 impl Host {
+    /// Its address, as it may be shown.
+    pub(crate) fn name(&self) -> &Url {
+        &self.address.url
+    }
+
     /// Whether it answered only after it had led us elsewhere.
     fn leads_elsewhere(&self, reply: &Reply) -> Option<Failure> {
         let (url, elsewhere) = (&self.address.url, reply.elsewhere.as_ref()?);

@@ -7,7 +7,7 @@ use crate::{
     config::OpType,
     connection::{Question, Reply},
     document::Recipe,
-    hosts::Hosts,
+    hosts::{Host, Hosts},
     item_error::refusal,
 };
 
@@ -27,49 +27,61 @@ const NODES: &str = "/_nodes/_local?filter_path=nodes.*.version";
 /// A host that does not answer, that does not know us, or that would not take our documents.
 pub(crate) async fn reach(hosts: &Hosts, recipe: &Recipe) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
-    let mut is_opensearch = false;
-    let nodes = ask(hosts, NODES, None).await;
-    for ((host, answer), (_, node)) in ask(hosts, "/", None).await.into_iter().zip(nodes) {
-        let reply = answer.map_err(|failure| at(&host, &failure))?;
-        let by_node = || node.ok().as_ref().and_then(of_node);
-        match server(&reply).or_else(by_node) {
-            Some(server) => {
-                is_opensearch |= server.is_opensearch;
-                said.push(format!("{host}: {server}"));
-            }
-            None if reply.status == 401 => return Err(at(&host, &refused(&reply))),
-            // Who may write need not be allowed to ask, and some proxies only let bulk requests pass.
-            None => said.push(format!(
-                "{host}: answers {}, so its version is not known",
-                reply.status
-            )),
-        }
+    let mut first = None;
+    for host in hosts.all() {
+        let name = host.name();
+        let server = server_at(hosts, host).await?;
+        said.push(match &server {
+            Ok(server) => format!("{name}: {server}"),
+            Err(status) => format!("{name}: answers {status}, so its version is not known"),
+        });
+        first.get_or_insert((host, server.is_ok_and(|server| server.is_opensearch)));
     }
-    if is_opensearch {
-        return Ok(said);
+    // OpenSearch has neither licence nor this question about privileges.
+    if let Some((host, false)) = first {
+        let page = ask(hosts, host, "/_license", None).await;
+        said.extend(page.ok().and_then(|page| licence(&page)));
+        said.extend(privileges(hosts, host, recipe).await?);
     }
-    if let Some((_, Ok(reply))) = ask(hosts, "/_license", None).await.into_iter().next() {
-        said.extend(licence(&reply));
-    }
-    said.extend(privileges(hosts, recipe).await?);
     Ok(said)
 }
 
 async fn ask(
     hosts: &Hosts,
+    host: &Host,
     path: &str,
     body: Option<Value>,
-) -> Vec<(String, Result<Reply, Failure>)> {
+) -> Result<Reply, Failure> {
     let body = body.map(|body| body.to_string());
-    hosts.ask_each(&Question { path, body }).await
+    let answer = hosts.ask(host, &Question { path, body }).await;
+    answer.map_err(|failure| at(host, &failure))
+}
+
+/// Who answers at a host, or with which status somebody does who does not say. Who may write need not be allowed to
+/// ask, and some proxies only let bulk requests pass.
+async fn server_at(hosts: &Hosts, host: &Host) -> Result<Result<Server, u16>, Failure> {
+    let root = ask(hosts, host, "/", None).await?;
+    if let Some(server) = server(&root) {
+        return Ok(Ok(server));
+    }
+    if root.status == 401 {
+        return Err(at(host, &refused(&root)));
+    }
+    let nodes = ask(hosts, host, NODES, None).await.ok();
+    let server = nodes.as_ref().and_then(of_node);
+    Ok(server.ok_or(root.status))
 }
 
 /// Whether the user may write; nothing is said where nobody asks who one is.
-async fn privileges(hosts: &Hosts, recipe: &Recipe) -> Result<Option<String>, Failure> {
+async fn privileges(
+    hosts: &Hosts,
+    host: &Host,
+    recipe: &Recipe,
+) -> Result<Option<String>, Failure> {
     let (pattern, wanted) = (recipe.index.pattern(), wanted(recipe.operation.op_type));
     let body = json!({ "index": [{ "names": [pattern], "privileges": wanted }] });
-    let answers = ask(hosts, "/_security/user/_has_privileges", Some(body)).await;
-    let Some((host, Ok(reply))) = answers.into_iter().next() else {
+    let path = "/_security/user/_has_privileges";
+    let Ok(reply) = ask(hosts, host, path, Some(body)).await else {
         return Ok(None);
     };
     match serde_json::from_slice::<Value>(&reply.body) {
@@ -80,9 +92,9 @@ async fn privileges(hosts: &Hosts, recipe: &Recipe) -> Result<Option<String>, Fa
                 return Ok(Some(format!("{user} may write to {pattern}")));
             }
             let message = format!("may not write to {pattern}: {} missing", missing.join(", "));
-            Err(at(&host, &Failure::new(FailureKind::Auth, message)))
+            Err(at(host, &Failure::new(FailureKind::Auth, message)))
         }
-        _ if matches!(reply.status, 401 | 403) => Err(at(&host, &refused(&reply))),
+        _ if matches!(reply.status, 401 | 403) => Err(at(host, &refused(&reply))),
         _ => Ok(None),
     }
 }
@@ -148,8 +160,11 @@ fn refused(reply: &Reply) -> Failure {
     Failure::new(FailureKind::Auth, message.trim_end())
 }
 
-fn at(host: &str, failure: &Failure) -> Failure {
-    Failure::new(failure.kind, format!("{host}: {}", failure.message))
+fn at(host: &Host, failure: &Failure) -> Failure {
+    Failure::new(
+        failure.kind,
+        format!("{}: {}", host.name(), failure.message),
+    )
 }
 
 impl std::fmt::Display for Server {
