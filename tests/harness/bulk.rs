@@ -1,10 +1,12 @@
 //! A bulk server that refuses what it is told to refuse: documents whose text has a certain word.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
 };
+
+use super::request::{self, Request};
 
 /// Documents with this word do not fit the mapping.
 pub(crate) const MISFIT: &str = "misfit";
@@ -27,23 +29,8 @@ pub(crate) fn start() -> SocketAddr {
 fn serve(stream: &TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let (mut length, mut is_bulk) = (0, false);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            let line = line.trim_end().to_ascii_lowercase();
-            is_bulk |= line.starts_with("post") && line.contains("_bulk");
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        let Request { line, body } = request::read(&mut reader)?;
+        let is_bulk = line.starts_with("post") && line.contains("_bulk");
         let text = if is_bulk {
             answer(&String::from_utf8_lossy(&body))
         } else {

@@ -1,13 +1,15 @@
 //! An HTTP server that takes batches as JSON arrays and remembers them, in the order in which it answered.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
 
 use serde_json::Value;
+
+use super::request::{self, Request};
 
 /// What one request carried.
 pub(crate) type Batch = Vec<Value>;
@@ -73,23 +75,8 @@ impl Shared {
     fn serve(&self, stream: &TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream);
         loop {
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).ok()? == 0 {
-                    return None;
-                }
-                let line = line.trim_end().to_ascii_lowercase();
-                if let Some(value) = line.strip_prefix("content-length:") {
-                    length = value.trim().parse().ok()?;
-                }
-                if line.is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
-            if length == 0 {
+            let Request { body, .. } = request::read(&mut reader)?;
+            if body.is_empty() {
                 // Somebody asks whether anybody is there.
                 write!(&*stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
                 continue;

@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
+mod request;
 pub(crate) mod scripted;
 pub(crate) mod servers;
 pub(crate) mod volume;
