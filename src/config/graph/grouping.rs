@@ -5,7 +5,7 @@ use sdk::config::Interval;
 use crate::config::{
     buffer::BufferKind,
     diagnostic::{Code, Diagnostic},
-    draft::OutputDraft,
+    draft::{Head, OutputDraft},
     tree::Node,
 };
 
@@ -13,7 +13,10 @@ use crate::config::{
 const OF_TIME: [&str; 4] = ["timekey", "timekey_wait", "timekey_use_utc", "timekey_zone"];
 
 /// Looks at the `buffer` table of an output.
-pub(super) fn look(keys: &Node, output: &OutputDraft, findings: &mut Vec<Diagnostic>) {
+pub(super) fn look(head: &Head, output: &OutputDraft, findings: &mut Vec<Diagnostic>) {
+    let Some(keys) = head.node.get("buffer").map(|entry| &entry.node) else {
+        return;
+    };
     let mut report = |key: &str, message: String, help: &str| {
         findings.push(Diagnostic::new(Code::BadValue, keys.place(key), message).help(help));
     };

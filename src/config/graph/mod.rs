@@ -84,6 +84,7 @@ fn outputs(target: &TargetDraft, ids: &mut Vec<String>, findings: &mut Vec<Diagn
             id_needed(head, output, ids, findings);
             memory_buffer(head, output, findings);
             contradictions(head, output, findings);
+            grouping::look(head, output, findings);
             idle_secondary(output, findings);
         }
         _ => {}
@@ -151,10 +152,6 @@ fn contradictions(head: &Head, output: &OutputDraft, findings: &mut Vec<Diagnost
             "make `chunk_limit_size` smaller than `total_limit_size`",
         );
     }
-    grouping::look(keys, output, findings);
-    let mut report = |key: &str, message: String, help: &str| {
-        findings.push(Diagnostic::new(Code::BadValue, keys.place(key), message).help(help));
-    };
     let forever = keys.get("retry_forever").map(|entry| entry.node.to_json());
     for key in ["retry_max_times", "retry_timeout"] {
         if forever == Some(true.into()) && keys.get(key).is_some() {
