@@ -50,6 +50,8 @@ const FILLING: usize = 2_000;
 const LEAKING: usize = 400;
 /// Messages of the destination that a neighbour outlasts before the router is killed.
 const OUTLASTED: usize = 800;
+/// More kills than all go well without a ballast.
+const LUCKY_MAX: u64 = 10;
 
 /// Somebody else who writes as much as there is room for, as long as it lives.
 struct Neighbour {
@@ -301,12 +303,14 @@ fn drop_oldest_chunk() {
 }
 
 /// The router is killed on a volume that a neighbour keeps full, after a part of the buffer was delivered, and starts on
-/// it. Returns how many records came twice without having been under way.
+/// it, until records come twice without having been under way. Returns how many did.
 fn killed_on_a_full_disk(rounds: u64, defect: &'static str) -> usize {
     let began = Instant::now();
     let mut trial = Trial::new("block", "8MiB", defect);
     let mut weir = trial.start();
-    for round in 0..rounds {
+    let mut round = 0;
+    while round < rounds && trial.oracle.unexplained() == 0 {
+        round += 1;
         trial.destination.behave(Manner::Closes);
         let load = trial.senders(&weir);
         eventually("the buffer is full", 60, || {
@@ -338,7 +342,7 @@ fn killed_on_a_full_disk(rounds: u64, defect: &'static str) -> usize {
         assert_eq!(trial.rest(&weir), 0, "round {round}: records are missing");
     }
     println!(
-        "result full, killed: kills={rounds} acknowledged={} lost=0 twice={} unexplained={} seed={} took_s={}",
+        "result full, killed: kills={round} acknowledged={} lost=0 twice={} unexplained={} seed={} took_s={}",
         trial.oracle.acknowledged(),
         trial.oracle.twice(),
         trial.oracle.unexplained(),
@@ -357,7 +361,8 @@ fn killed() {
 
 #[test]
 fn a_kill_on_a_full_disk_shows_that_there_is_no_ballast() {
-    let twice = killed_on_a_full_disk(2, "no_ballast");
+    // A segment that happens to be freed in time is room for the note.
+    let twice = killed_on_a_full_disk(LUCKY_MAX, "no_ballast");
     assert!(twice > 0, "all was noted without a ballast");
 }
 

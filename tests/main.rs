@@ -50,4 +50,5 @@ mod soak;
 mod stages;
 mod syslog;
 mod tail;
+mod targets;
 mod tracing;

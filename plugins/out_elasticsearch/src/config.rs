@@ -8,6 +8,7 @@ use sdk::{
     event::FieldPath,
 };
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 pub use crate::choices::{Compression, DocumentId, Dots, Level, OpType, Scheme};
 use crate::policy::{OnAuthError, OnConflict};
@@ -157,6 +158,78 @@ pub struct Config {
     pub parent_key: Option<String>,
     /// The ingest pipeline that documents go through.
     pub pipeline: Option<String>,
+    /// Ship to a data stream of this name, with placeholders. `weir` puts its template there, with a policy for its life
+    /// where the server has such, and the stream. Goes without `index` and its like; `op_type` is `create`.
+    pub data_stream_name: Option<String>,
+    /// With `data_stream_name`: the name of its template. Default: that of the stream with `_template` at its end.
+    pub data_stream_template_name: Option<String>,
+    /// With `data_stream_name`: the name of the policy. Default: that of the stream with `_policy` at its end.
+    pub data_stream_ilm_name: Option<String>,
+    /// With `data_stream_name`: the policy. Default: as for `ilm_policy`.
+    pub data_stream_ilm_policy: Option<Map<String, Value>>,
+    /// With `data_stream_name`: Replace a policy that is there.
+    #[serde(default)]
+    pub data_stream_ilm_policy_overwrite: bool,
+    /// With `data_stream_name`: whether the template is for all streams whose names begin like this one.
+    #[serde(default = "yes")]
+    pub data_stream_template_use_index_patterns_wildcard: bool,
+    /// The name of the template in `template_file`, which is put there when it is not there yet.
+    pub template_name: Option<String>,
+    /// A file with a template in JSON, legacy or composable. With a life cycle or a data stream, Weir writes into it which
+    /// indexes it is for and how they live.
+    pub template_file: Option<PathBuf>,
+    /// More templates: name and file of each.
+    #[serde(default)]
+    pub templates: BTreeMap<String, PathBuf>,
+    /// Component templates, which composable ones refer to: name and file of each.
+    #[serde(default)]
+    pub component_templates: BTreeMap<String, PathBuf>,
+    /// Replace templates that are there.
+    #[serde(default)]
+    pub template_overwrite: bool,
+    /// What to put in the place of what in the files of templates, with placeholders; values become lower case.
+    #[serde(default)]
+    pub customize_template: BTreeMap<String, String>,
+    /// Whether templates in files are legacy ones. Default: as they look; with `settings` or `mappings` at the top they are.
+    pub use_legacy_template: Option<bool>,
+    /// Write to an alias, and make it with its first index when it is not there yet.
+    #[serde(default)]
+    pub rollover_index: bool,
+    /// With `rollover_index` or `enable_ilm`: the alias, with placeholders. Default: `index`, `index_separator` and
+    /// `application_name`.
+    pub deflector_alias: Option<String>,
+    /// With `rollover_index` or `enable_ilm`: the end of the alias.
+    #[serde(default = "default_application")]
+    pub application_name: String,
+    /// With `rollover_index` or `enable_ilm`: date math for the name of the first index; empty for none.
+    #[serde(default = "default_date_pattern")]
+    pub index_date_pattern: String,
+    /// With `rollover_index` or `enable_ilm`: what stands between the parts of names.
+    #[serde(default = "default_separator")]
+    pub index_separator: String,
+    /// Obsolete in Fluentd too.
+    pub index_prefix: Option<String>,
+    /// Have the server manage the life of the indexes: a policy, and `rollover_index`. On OpenSearch the policy is one of
+    /// ISM. Default: only for a data stream of Elasticsearch.
+    pub enable_ilm: Option<bool>,
+    /// With `enable_ilm`: the name of the policy, with placeholders. Default: `logstash-policy`.
+    pub ilm_policy_id: Option<String>,
+    /// With `enable_ilm`: the policy, as the server takes it. Default: the next index after 50 GB or 30 days.
+    pub ilm_policy: Option<Map<String, Value>>,
+    /// With `enable_ilm`: more policies by name.
+    #[serde(default)]
+    pub ilm_policies: BTreeMap<String, Map<String, Value>>,
+    /// With `enable_ilm`: replace policies that are there.
+    #[serde(default)]
+    pub ilm_policy_overwrite: bool,
+    /// Look again for templates, policies, aliases and data streams so often, in case somebody removes them. Default: never.
+    pub truncate_caches_interval: Option<Interval>,
+    /// Has no use here: what cannot be put there yet is tried again until it can, and documents wait for it.
+    pub max_retry_putting_template: Option<u32>,
+    /// Has no use here: Weir starts without the server.
+    pub fail_on_putting_template_retry_exceed: Option<bool>,
+    /// Has no use here: see `max_retry_putting_template`.
+    pub catch_transport_exception_on_retry: Option<bool>,
     /// Compress requests.
     pub compression: Option<Compression>,
     /// How hard to compress. Given alone, it turns `compression` on, as in Fluentd.
@@ -192,6 +265,14 @@ fn default_flatten_separator() -> String {
 
 fn default_separator() -> String {
     "-".into()
+}
+
+fn default_application() -> String {
+    "default".into()
+}
+
+fn default_date_pattern() -> String {
+    "now/d".into()
 }
 
 fn default_dateformat() -> String {

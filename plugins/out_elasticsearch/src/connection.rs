@@ -65,6 +65,7 @@ pub(crate) struct Reply {
 /// What a host is asked besides bulk requests.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
+    pub(crate) method: Method,
     pub(crate) path: &'a str,
     /// JSON, for a question that has some.
     pub(crate) body: Option<String>,
@@ -110,6 +111,10 @@ impl Connector {
         if let Some(pipeline) = &config.pipeline {
             path.push_str("&pipeline=");
             path.extend(url::form_urlencoded::byte_serialize(pipeline.as_bytes()));
+        }
+        if config.rolls_over() {
+            // Before there is the alias, an index of its name would come into being.
+            path.push_str("&require_alias=true");
         }
         Ok(Self {
             path,
@@ -192,13 +197,10 @@ impl Connector {
     ) -> Result<Reply, Failure> {
         let mut headers = self.headers.clone();
         let body = question.body.clone().map(Bytes::from);
-        let method = if body.is_some() {
+        if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Method::Post
-        } else {
-            Method::Get
-        };
-        let request = (method, question.path);
+        }
+        let request = (question.method, question.path);
         let sent = self.send(transport, address, request, headers, body).await;
         sent.map_err(|broken| broken.failure)
     }

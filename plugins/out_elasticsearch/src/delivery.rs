@@ -298,18 +298,10 @@ impl<'a> Delivery<'a> {
 
     /// Nothing more can be sent now.
     fn stop(mut self, stopped: Stopped) -> Outcome {
-        let NoHost {
-            failure,
-            after,
-            is_down,
-        } = stopped.reason;
         if !self.is_settled {
-            return if is_down {
-                Outcome::DestinationDown(failure)
-            } else {
-                Outcome::RetryChunk(after, failure)
-            };
+            return stopped.reason.outcome();
         }
+        let NoHost { failure, after, .. } = stopped.reason;
         let rest = stopped
             .rest
             .into_iter()

@@ -1,9 +1,10 @@
 //! From records to action lines and documents: one contiguous body, and where each record stands in it.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use bytes::Bytes;
 use sdk::{
+    config::Template,
     event::{FieldPath, Tag},
     json::Lead,
     output::{ChunkView, Verdict},
@@ -14,6 +15,7 @@ use crate::{
     index::IndexName,
     operation::Operation,
     scribe::{Place, Scribe},
+    setup::Names,
     shape::Shape,
 };
 
@@ -40,6 +42,8 @@ pub(crate) struct Recipe {
     /// What updates leave alone.
     pub(crate) patch: Option<Patch>,
     pub(crate) hostname: String,
+    /// What the setup has to know of each target besides its name; `None`: not even that.
+    pub(crate) texts: Option<Vec<Template>>,
 }
 
 /// What an update of a document that is there leaves alone.
@@ -74,6 +78,8 @@ pub(crate) struct Documents {
     pub(crate) slots: Vec<(u32, usize)>,
     /// Records that cannot become documents.
     pub(crate) refused: Vec<(u32, Verdict)>,
+    /// Where the documents go, when that has to be made ready.
+    pub(crate) targets: BTreeSet<Names>,
 }
 
 impl Documents {
@@ -128,5 +134,6 @@ pub(crate) async fn write(recipe: &Recipe, chunk: ChunkView<'_>) -> Documents {
         body: scribe.body.into(),
         slots: scribe.slots,
         refused: scribe.refused,
+        targets: scribe.targets,
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use elasticsearch::http::transport::Transport;
 use sdk::{
     metrics::{Counter, Gauge, Metrics},
-    output::{Failure, FailureKind},
+    output::{Failure, FailureKind, Outcome},
 };
 use tokio::{net::TcpStream, sync::OnceCell, time::Instant};
 use url::Url;
@@ -24,6 +24,7 @@ use crate::{
     counters,
     item_error::refusal,
     judge::{RequestFate, judge_request},
+    server::{self, Server},
 };
 
 /// How long a host that failed once is left out; each failure more doubles it.
@@ -42,6 +43,7 @@ pub(crate) struct Hosts {
     turn: AtomicUsize,
     connector: Connector,
     has_proxy: bool,
+    server: OnceCell<Option<Server>>,
     /// Requests that are sent again although the first may have been carried out.
     ambiguous: Counter,
 }
@@ -73,6 +75,26 @@ pub(crate) struct NoHost {
     pub(crate) is_down: bool,
 }
 
+impl NoHost {
+    /// What is wrong is here, not there.
+    pub(crate) fn here(failure: Failure) -> Self {
+        Self {
+            failure,
+            after: None,
+            is_down: false,
+        }
+    }
+
+    /// What it means for a chunk of which nothing was sent.
+    pub(crate) fn outcome(self) -> Outcome {
+        if self.is_down {
+            Outcome::DestinationDown(self.failure)
+        } else {
+            Outcome::RetryChunk(self.after, self.failure)
+        }
+    }
+}
+
 impl Hosts {
     pub(crate) fn new(addresses: Vec<Address>, connector: Connector, metrics: &Metrics) -> Self {
         let mut gauges = HashMap::new();
@@ -95,6 +117,7 @@ impl Hosts {
             all: hosts.collect(),
             turn: AtomicUsize::new(0),
             connector,
+            server: OnceCell::new(),
             ambiguous: counters::ambiguous(metrics),
             has_proxy: PROXIES.iter().any(|name| {
                 let is_set =
@@ -191,6 +214,35 @@ impl Hosts {
     pub(crate) async fn ask(&self, host: &Host, question: &Question<'_>) -> Result<Reply, Failure> {
         let transport = self.transport(host).await?;
         self.connector.ask(transport, &host.address, question).await
+    }
+
+    /// Asks the host whose turn it is, or the next one that answers.
+    ///
+    /// # Errors
+    /// [`NoHost`] when none did.
+    pub(crate) async fn ask_any(&self, question: &Question<'_>) -> Result<Reply, NoHost> {
+        let mut failed = Failed::default();
+        for host in self.in_order() {
+            match self.ask(host, question).await {
+                Ok(reply) => match host.refusal(&reply) {
+                    None => return Ok(reply),
+                    Some(failure) => failed.refused = Some((failure, reply.retry_after)),
+                },
+                Err(failure) => failed
+                    .unanswered
+                    .push((&host.address.url, Broken::from(failure))),
+            }
+        }
+        Err(failed.into())
+    }
+
+    /// Who answers, as far as somebody says so; asked once.
+    ///
+    /// # Errors
+    /// [`NoHost`] when nobody answers.
+    pub(crate) async fn server(&self) -> Result<Option<&Server>, NoHost> {
+        let server = self.server.get_or_try_init(|| server::of_any(self));
+        Ok(server.await?.as_ref())
     }
 
     /// The hosts in the order in which to try them: those that are left out come last.

@@ -100,6 +100,12 @@ impl IndexName {
         format!("{prefix}{end}")
     }
 
+    /// The one name, when nothing is filled in.
+    pub(crate) fn literal(&self) -> Option<String> {
+        let name = self.template.literal_prefix().to_lowercase();
+        self.is_literal.then_some(name)
+    }
+
     /// Whether names depend on fields of the record.
     pub(crate) fn reads_records(&self) -> bool {
         self.template.reads_records()

@@ -26,7 +26,9 @@ mod reach;
 mod refusal;
 mod report;
 mod scribe;
+mod server;
 mod settings;
+mod setup;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -38,10 +40,11 @@ use std::sync::{
 };
 
 use sdk::{
-    Fut,
-    config::ConfigErrors,
+    Fut, RunError,
+    config::{ConfigErrors, Template},
     output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
+    stop::Stop,
 };
 
 use bulk::Bulk;
@@ -54,11 +57,16 @@ use hosts::Hosts;
 pub use policy::{OnAuthError, OnConflict};
 use report::Report;
 use settings::Settings;
+use setup::Setup;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {
     name: "elasticsearch",
-    aliases: &["opensearch"],
+    aliases: &[
+        "opensearch",
+        "elasticsearch_data_stream",
+        "opensearch_data_stream",
+    ],
     stability: Stability::Beta,
     summary: "Sends documents to Elasticsearch or OpenSearch through the bulk API",
     schema: || serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default(),
@@ -70,6 +78,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 struct Elasticsearch {
     recipe: Recipe,
     bulk: Bulk,
+    setup: Option<Setup>,
 }
 
 fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
@@ -96,7 +105,15 @@ impl Elasticsearch {
             patch,
             gzip_level,
             bulk_max_bytes,
+            plan,
         } = settings;
+        let mut errors = Vec::new();
+        let texts = plan.as_ref().map(|plan| plan.compiled(&mut errors));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let setup = plan.map(|plan| Setup::new(plan, index.literal(), config, cx));
+        let texts = texts.filter(|_| setup.as_ref().is_some_and(Setup::is_per_target));
         let identity = config.document_id == DocumentId::Identity;
         let adds = |adds: bool, key: &String| {
             let left_out = shape.as_ref().is_some_and(|shape| shape.leaves_out(key));
@@ -108,6 +125,7 @@ impl Elasticsearch {
                 is_plain: !operation.op_type.needs_id() && shape.is_none(),
                 reads_records: index.reads_records()
                     || target_index.is_some()
+                    || texts.iter().flatten().any(Template::reads_records)
                     || config.id_key.is_some()
                     || config.routing_key.is_some(),
                 index,
@@ -121,6 +139,7 @@ impl Elasticsearch {
                 shape,
                 patch,
                 hostname: cx.hostname.to_string(),
+                texts,
             },
             bulk: Bulk {
                 hosts: Hosts::new(addresses, connector, &cx.metrics),
@@ -134,6 +153,7 @@ impl Elasticsearch {
                 counters: Counters::new(&cx.metrics),
                 report: Report::new(Arc::clone(&cx.id)),
             },
+            setup,
         })
     }
 }
@@ -142,11 +162,30 @@ impl Output for Elasticsearch {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(async move {
             let documents = document::write(&self.recipe, chunk).await;
+            if let Some(setup) = &self.setup
+                && let Err(reason) = setup.prepare(&self.bulk.hosts, &documents.targets).await
+            {
+                return reason.outcome();
+            }
             Delivery::new(&self.bulk, &documents).run().await
         })
     }
 
     fn reach(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
-        Box::pin(reach::reach(&self.bulk.hosts, &self.recipe))
+        Box::pin(reach::reach(
+            &self.bulk.hosts,
+            &self.recipe,
+            self.setup.as_ref(),
+        ))
+    }
+
+    fn run(&self, stop: Stop) -> Fut<'_, Result<(), RunError>> {
+        Box::pin(async move {
+            match &self.setup {
+                Some(setup) => setup.run(&self.bulk.hosts, &stop).await,
+                None => stop.stopped().await,
+            }
+            Ok(())
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! `weir check --connect`: who answers, with which licence, and whether it lets us write.
 
+use elasticsearch::http::Method;
 use sdk::output::{Failure, FailureKind};
 use serde_json::{Value, json};
 
@@ -9,23 +10,19 @@ use crate::{
     document::Recipe,
     hosts::{Host, Hosts},
     item_error::refusal,
+    server::{NODES, Server, text},
+    setup::Setup,
 };
-
-/// Who answers at a host.
-#[derive(Debug, PartialEq, Eq)]
-struct Server {
-    is_opensearch: bool,
-    version: String,
-}
-
-/// Tells the version where the root does not: it may be answered by a proxy, or by nobody.
-const NODES: &str = "/_nodes/_local?filter_path=nodes.*.version";
 
 /// Asks every host who it is, and the first one what we may do there. Changes nothing.
 ///
 /// # Errors
 /// A host that does not answer, that does not know us, or that would not take our documents.
-pub(crate) async fn reach(hosts: &Hosts, recipe: &Recipe) -> Result<Vec<String>, Failure> {
+pub(crate) async fn reach(
+    hosts: &Hosts,
+    recipe: &Recipe,
+    setup: Option<&Setup>,
+) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
     let mut first = None;
     for host in hosts.all() {
@@ -43,6 +40,10 @@ pub(crate) async fn reach(hosts: &Hosts, recipe: &Recipe) -> Result<Vec<String>,
         said.extend(page.ok().and_then(|page| licence(&page)));
         said.extend(privileges(hosts, host, recipe).await?);
     }
+    if let Some(setup) = setup {
+        let lines = setup.describe(hosts).await;
+        said.extend(lines.map_err(|stopped| stopped.failure)?);
+    }
     Ok(said)
 }
 
@@ -52,8 +53,13 @@ async fn ask(
     path: &str,
     body: Option<Value>,
 ) -> Result<Reply, Failure> {
+    let method = if body.is_some() {
+        Method::Post
+    } else {
+        Method::Get
+    };
     let body = body.map(|body| body.to_string());
-    let answer = hosts.ask(host, &Question { path, body }).await;
+    let answer = hosts.ask(host, &Question { method, path, body }).await;
     answer.map_err(|failure| at(host, &failure))
 }
 
@@ -61,14 +67,14 @@ async fn ask(
 /// ask, and some proxies only let bulk requests pass.
 async fn server_at(hosts: &Hosts, host: &Host) -> Result<Result<Server, u16>, Failure> {
     let root = ask(hosts, host, "/", None).await?;
-    if let Some(server) = server(&root) {
+    if let Some(server) = Server::of_root(&root) {
         return Ok(Ok(server));
     }
     if root.status == 401 {
         return Err(at(host, &refused(&root)));
     }
     let nodes = ask(hosts, host, NODES, None).await.ok();
-    let server = nodes.as_ref().and_then(of_node);
+    let server = nodes.as_ref().and_then(Server::of_node);
     Ok(server.ok_or(root.status))
 }
 
@@ -119,25 +125,6 @@ fn missing(answer: &Value, wanted: &[&'static str]) -> Vec<&'static str> {
     wanted.iter().copied().filter(denies).collect()
 }
 
-fn server(reply: &Reply) -> Option<Server> {
-    let page: Value = serde_json::from_slice(&reply.body).ok()?;
-    Some(Server {
-        is_opensearch: text(&page, "/version/distribution") == Some("opensearch"),
-        version: text(&page, "/version/number")?.to_owned(),
-    })
-}
-
-fn of_node(reply: &Reply) -> Option<Server> {
-    let page: Value = serde_json::from_slice(&reply.body).ok()?;
-    let nodes = page.get("nodes")?.as_object()?;
-    let version = text(nodes.values().next()?, "/version")?;
-    Some(Server {
-        // Only OpenSearch begins so low again, and its root is there.
-        is_opensearch: version.starts_with(['1', '2', '3', '4']),
-        version: version.to_owned(),
-    })
-}
-
 fn licence(reply: &Reply) -> Option<String> {
     let page: Value = serde_json::from_slice(&reply.body).ok()?;
     let (kind, status) = (
@@ -145,10 +132,6 @@ fn licence(reply: &Reply) -> Option<String> {
         text(&page, "/license/status")?,
     );
     Some(format!("licence {kind}, {status}"))
-}
-
-fn text<'a>(page: &'a Value, place: &str) -> Option<&'a str> {
-    page.pointer(place)?.as_str()
 }
 
 fn refused(reply: &Reply) -> Failure {
@@ -167,17 +150,6 @@ fn at(host: &Host, failure: &Failure) -> Failure {
     )
 }
 
-impl std::fmt::Display for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = if self.is_opensearch {
-            "OpenSearch"
-        } else {
-            "Elasticsearch"
-        };
-        write!(f, "{name} {}", self.version)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,14 +165,15 @@ mod tests {
 
     #[test]
     fn servers_say_who_they_are() {
-        let say = |body: Value| server(&reply(200, &body)).map(|server| server.to_string());
+        let say =
+            |body: Value| Server::of_root(&reply(200, &body)).map(|server| server.to_string());
         let elastic = json!({ "version": { "number": "9.5.3", "build_flavor": "default" } });
         assert_eq!(say(elastic).as_deref(), Some("Elasticsearch 9.5.3"));
         let open = json!({ "version": { "number": "3.8.0", "distribution": "opensearch" } });
         assert_eq!(say(open).as_deref(), Some("OpenSearch 3.8.0"));
         assert_eq!(say(json!({ "error": "no handler" })), None);
         let nodes = json!({ "nodes": { "x": { "version": "8.19.21" } } });
-        let said = of_node(&reply(200, &nodes)).map(|server| server.to_string());
+        let said = Server::of_node(&reply(200, &nodes)).map(|server| server.to_string());
         assert_eq!(said.as_deref(), Some("Elasticsearch 8.19.21"));
         let page = json!({ "license": { "type": "basic", "status": "active" } });
         let said = licence(&reply(200, &page));

@@ -1,6 +1,9 @@
 //! Writing documents one after the other, a turn at a time.
 
+use std::collections::BTreeSet;
+
 use sdk::{
+    config::Template,
     event::{FieldPath, Tag, event_header},
     msgpack::{RawValue, Reader, Token, write_text},
     output::{ChunkView, Failure, FailureKind, Frame, Verdict},
@@ -13,6 +16,7 @@ use crate::{
     index::{self, View},
     pen::Pen,
     refusal::Refusal,
+    setup::Names,
 };
 
 /// Bytes that are written before other tasks get a turn.
@@ -63,6 +67,7 @@ pub(crate) struct Scribe<'a> {
     pub(crate) body: Vec<u8>,
     pub(crate) slots: Vec<(u32, usize)>,
     pub(crate) refused: Vec<(u32, Verdict)>,
+    pub(crate) targets: BTreeSet<Names>,
     pen: Pen<'a>,
     line: ActionLine,
     tag: Option<Tag>,
@@ -75,6 +80,7 @@ impl<'a> Scribe<'a> {
             body: Vec::with_capacity(capacity),
             slots: Vec::new(),
             refused: Vec::new(),
+            targets: BTreeSet::new(),
             pen: Pen::new(recipe),
             line: ActionLine::new(recipe.operation),
             tag: None,
@@ -154,6 +160,7 @@ impl<'a> Scribe<'a> {
                 .render(&view, &recipe.hostname)
                 .map_err(Refusal::Index)?;
             self.line.set_index(&name, period);
+            self.note_target(name, &view);
         }
         let parts = Parts {
             id: text_of(record, recipe.id_key.as_ref()),
@@ -170,6 +177,22 @@ impl<'a> Scribe<'a> {
             reader.skip()?;
         }
         Ok(())
+    }
+}
+
+impl Scribe<'_> {
+    /// Notes that documents go there.
+    fn note_target(&mut self, target: String, view: &View<'_>) {
+        let Some(texts) = &self.recipe.texts else {
+            return;
+        };
+        let fill_in = |text: &Template| {
+            let mut filled = String::new();
+            text.render(view, &self.recipe.hostname, &mut filled);
+            filled
+        };
+        let texts = texts.iter().map(fill_in).collect();
+        self.targets.insert(Names { target, texts });
     }
 }
 

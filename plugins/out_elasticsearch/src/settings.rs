@@ -11,6 +11,7 @@ use crate::{
     document::Patch,
     index::IndexName,
     operation::Operation,
+    setup::Plan,
     shape::Shape,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     /// Level of gzip; `None` sends requests as they are.
     pub(crate) gzip_level: Option<u32>,
     pub(crate) bulk_max_bytes: usize,
+    /// What has to be at the server.
+    pub(crate) plan: Option<Plan>,
 }
 
 impl Config {
@@ -50,6 +53,7 @@ impl Config {
         let target_index = self.target_index(&mut errors);
         let shape = self.shape(target_index.as_ref(), &mut errors);
         let patch = self.patch(&mut errors);
+        let plan = self.plan(&mut errors);
         let bulk_max_bytes = self
             .bulk_message_request_threshold
             .unwrap_or(self.bulk_max_bytes);
@@ -63,6 +67,7 @@ impl Config {
                 patch,
                 gzip_level: self.gzip_level(),
                 bulk_max_bytes: bulk_max_bytes.as_usize(),
+                plan,
             }),
             _ => Err(errors),
         }
@@ -114,23 +119,31 @@ impl Config {
         } else {
             "/index_name"
         };
-        let (place, text) = if self.logstash_format {
+        let (place, text) = if self.logstash_format && self.deflector_alias.is_none() {
             if given.is_some() {
                 let message = "`logstash_format` names the index already";
                 errors.push(ConfigError::at(place, message).help("remove one of the two"));
             }
-            let parts = [
-                &self.logstash_prefix,
-                &self.logstash_prefix_separator,
-                &self.logstash_dateformat,
-            ];
-            ("/logstash_prefix", parts.map(String::as_str).concat())
+            ("/logstash_prefix", self.logstash_name())
+        } else if let Some(stream) = &self.data_stream_name {
+            ("/data_stream_name", stream.clone())
+        } else if self.rolls_over() {
+            ("/deflector_alias", self.alias())
         } else {
             (place, given.map_or("fluentd", String::as_str).to_owned())
         };
         IndexName::new(&text, zone)
             .map_err(|message| errors.push(ConfigError::at(place, message)))
             .ok()
+    }
+
+    pub(crate) fn logstash_name(&self) -> String {
+        let parts = [
+            &self.logstash_prefix,
+            &self.logstash_prefix_separator,
+            &self.logstash_dateformat,
+        ];
+        parts.map(String::as_str).concat()
     }
 
     fn target_index(&self, errors: &mut ConfigErrors) -> Option<FieldPath> {

@@ -201,3 +201,79 @@ fn secrets_do_not_show() {
         crate::Elasticsearch::new(&parse(params).unwrap(), &BuildCx::detached("es")).unwrap();
     assert!(!format!("{output:?}").contains("geheim"));
 }
+
+#[test]
+fn what_has_to_be_at_the_server_must_make_sense() {
+    let template = json!({ "template_name": "a", "template_file": "a.json" });
+    let with = |more: Value| {
+        let mut params = template.clone();
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        params
+    };
+    for (params, places) in [
+        (json!({ "template_name": "a" }), &["/template_name"][..]),
+        (json!({ "template_file": "a" }), &["/template_file"]),
+        (
+            json!({ "customize_template": { "a": "b" } }),
+            &["/customize_template"],
+        ),
+        (
+            json!({ "use_legacy_template": true }),
+            &["/use_legacy_template"],
+        ),
+        (
+            with(json!({ "template_name": "${what}" })),
+            &["/template_name"],
+        ),
+        (
+            with(json!({ "customize_template": { "x": "${" } })),
+            &["/customize_template/x"],
+        ),
+        (json!({ "index_prefix": "a" }), &["/index_prefix"]),
+        (json!({ "deflector_alias": "a" }), &["/deflector_alias"]),
+        (
+            json!({ "rollover_index": true, "target_index_key": "a" }),
+            &["/target_index_key"],
+        ),
+        (
+            json!({ "rollover_index": true, "deflector_alias": "a b" }),
+            &["/deflector_alias"],
+        ),
+        (
+            json!({ "ilm_policy_id": "a", "ilm_policy_overwrite": true }),
+            &["/ilm_policy_id", "/ilm_policy_overwrite"],
+        ),
+        (
+            json!({ "data_stream_ilm_name": "a" }),
+            &["/data_stream_ilm_name"],
+        ),
+        (json!({ "data_stream_name": "-a" }), &["/data_stream_name"]),
+        (
+            json!({ "data_stream_name": "a", "index": "b", "rollover_index": true }),
+            &["/index", "/rollover_index"],
+        ),
+        (
+            json!({ "data_stream_name": "a", "op_type": "index" }),
+            &["/op_type"],
+        ),
+        (
+            json!({ "data_stream_name": "a", "time_key": "at" }),
+            &["/time_key"],
+        ),
+        (
+            json!({ "data_stream_name": "a", "include_timestamp": false }),
+            &["/include_timestamp"],
+        ),
+        (
+            json!({ "data_stream_name": "a", "enable_ilm": false, "ilm_policy": {} }),
+            &["/ilm_policy"],
+        ),
+    ] {
+        let mut found = params.clone();
+        if params.get("index").is_none() && params.get("data_stream_name").is_none() {
+            found["index"] = "logs".into();
+        }
+        refused(&found, places);
+    }
+}

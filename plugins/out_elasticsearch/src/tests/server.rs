@@ -167,7 +167,7 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     connections: Mutex<u32>,
     pages: Mutex<Vec<(String, Reply)>>,
-    visits: Mutex<Vec<String>>,
+    visits: Mutex<Vec<(String, Value)>>,
     faults: Mutex<Vec<String>>,
 }
 
@@ -227,7 +227,16 @@ impl Server {
 
     /// The lines of the requests for pages.
     pub(super) fn visits(&self) -> Vec<String> {
-        self.shared.visits.lock().unwrap().clone()
+        let visits = self.shared.visits.lock().unwrap();
+        visits.iter().map(|(line, _)| line.clone()).collect()
+    }
+
+    /// The last body that came for a page.
+    pub(super) fn body_for(&self, line: &str) -> Value {
+        let visits = self.shared.visits.lock().unwrap();
+        let mut visits = visits.iter().rev();
+        let visit = visits.find(|(visit, _)| visit.starts_with(line));
+        visit.map(|(_, body)| body.clone()).expect("somebody came")
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
@@ -303,7 +312,8 @@ impl Shared {
             .iter()
             .find(|(line, _)| request.line.starts_with(line));
         if let Some((_, reply)) = page {
-            self.visits.lock().unwrap().push(request.line);
+            let body = serde_json::from_slice(&wire).unwrap_or_default();
+            self.visits.lock().unwrap().push((request.line, body));
             return reply.clone();
         }
         drop(pages);

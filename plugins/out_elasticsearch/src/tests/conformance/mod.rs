@@ -9,6 +9,7 @@ mod ids;
 mod items;
 mod life;
 mod requests;
+mod setup;
 mod sizes;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Action, Request};
 
 /// Parameters of the URL that every server knows.
-const QUERY: [&str; 2] = ["filter_path", "pipeline"];
+const QUERY: [&str; 3] = ["filter_path", "pipeline", "require_alias"];
 /// Keys of metadata that every server knows.
 const METADATA: [&str; 3] = ["_index", "_id", "routing"];
 /// Longest id, in bytes.
