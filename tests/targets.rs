@@ -43,7 +43,11 @@ retry_max_interval = "500ms"
 
 fn send(weir: &Weir, tag: &str, first: u64) {
     let mut sender = forward::Sender::connect(weir.listens("in"));
-    sender.send(&forward::packed(tag, &forward::numbered(first, RECORDS), Some("c")));
+    sender.send(&forward::packed(
+        tag,
+        &forward::numbered(first, RECORDS),
+        Some("c"),
+    ));
     sender.expect_ack("c");
 }
 
@@ -56,7 +60,9 @@ fn page(server: &Server, path: &str) -> Value {
 
 #[track_caller]
 fn arrive(server: &Server, target: &str, expected: u64) {
-    holds("all that was sent is there", 60, &expected, || server.count(target));
+    holds("all that was sent is there", 60, &expected, || {
+        server.count(target)
+    });
     let documents = server.documents(target);
     let sources: Vec<Value> = documents.iter().map(|hit| hit["_source"].clone()).collect();
     let mut found = numbers(&sources);
@@ -67,7 +73,8 @@ fn arrive(server: &Server, target: &str, expected: u64) {
 
 fn steps(weir: &Weir, result: &str) -> f64 {
     let label = format!("result=\"{result}\"");
-    weir.metrics().sum("weir_elasticsearch_setup_steps_total", &[&label])
+    weir.metrics()
+        .sum("weir_elasticsearch_setup_steps_total", &[&label])
 }
 
 #[test]
@@ -83,7 +90,8 @@ fn templates_of_each_form_shape_the_index() {
                  component_templates = {{ \"{index}-part\" = \"part.json\" }}"
             ),
         );
-        let part = json!({ "template": { "mappings": { "properties": { "n": { "type": "long" } } } } });
+        let part =
+            json!({ "template": { "mappings": { "properties": { "n": { "type": "long" } } } } });
         let own = json!({
             "index_patterns": ["<<index>>-*"], "priority": 300, "composed_of": [format!("{index}-part")],
             "template": { "settings": { "number_of_replicas": 0 }, "aliases": { format!("{index}-all"): {} } }
@@ -93,8 +101,15 @@ fn templates_of_each_form_shape_the_index() {
             let path = home.path().join(format!("{name}.json"));
             fs::write(path, template.to_string()).expect("a file");
         }
-        let checked = command(home.path(), &["check", "--connect"], &[]);
-        for line in ["would be put there: {", "the component template", "the legacy template", "the index template"] {
+        let config = home.config();
+        let config = config.to_str().expect("UTF-8");
+        let checked = command(home.path(), &["check", "--connect", "-c", config], &[]);
+        for line in [
+            "would be put there: {",
+            "the component template",
+            "the legacy template",
+            "the index template",
+        ] {
             assert!(checked.text().contains(line), "{line}\n{}", checked.text());
         }
         let (status, _) = http::get(&format!("{}/_index_template/{index}", server.url));
@@ -104,14 +119,24 @@ fn templates_of_each_form_shape_the_index() {
             send(&weir, "app", round * RECORDS);
             arrive(server, &format!("{index}-all"), (round + 1) * RECORDS);
             let made = if round == 0 { 3.0 } else { 0.0 };
-            assert_eq!((steps(&weir, "made"), steps(&weir, "there")), (made, 3.0 - made));
+            assert_eq!(
+                (steps(&weir, "made"), steps(&weir, "there")),
+                (made, 3.0 - made)
+            );
             weir.settles(20);
             assert!(weir.stop().success());
         }
         let settings = page(server, &format!("/{index}-all/_settings"));
-        let own = settings.as_object().expect("an object").values().next().expect("an index");
+        let own = settings
+            .as_object()
+            .expect("an object")
+            .values()
+            .next()
+            .expect("an index");
         assert_eq!(own["settings"]["index"]["number_of_replicas"], "0");
-        assert!(page(server, &format!("/_template/{index}-old"))[format!("{index}-old")].is_object());
+        assert!(
+            page(server, &format!("/_template/{index}-old"))[format!("{index}-old")].is_object()
+        );
     });
 }
 
@@ -119,17 +144,28 @@ fn templates_of_each_form_shape_the_index() {
 fn an_alias_rolls_over_while_documents_go_on() {
     both(|server| {
         let index = server.fresh_index("rolling");
-        let home = router(server, &format!("index = \"{index}\"\nrollover_index = true"));
+        let home = router(
+            server,
+            &format!("index = \"{index}\"\nrollover_index = true"),
+        );
         let weir = home.start();
         let alias = format!("{index}-default");
         for round in 0..3 {
             send(&weir, "app", round * RECORDS);
             arrive(server, &alias, (round + 1) * RECORDS);
-            let (status, text) = http::send("POST", &format!("{}/{alias}/_rollover", server.url), &json!({}));
+            let (status, text) = http::send(
+                "POST",
+                &format!("{}/{alias}/_rollover", server.url),
+                &json!({}),
+            );
             assert_eq!(status, 200, "{text}");
         }
         let indexes = page(server, &format!("/_alias/{alias}"));
-        assert_eq!(indexes.as_object().expect("an object").len(), 4, "{indexes}");
+        assert_eq!(
+            indexes.as_object().expect("an object").len(),
+            4,
+            "{indexes}"
+        );
         assert_eq!((steps(&weir, "made"), steps(&weir, "refused")), (1.0, 0.0));
         weir.settles(20);
         assert!(weir.stop().success());
@@ -148,15 +184,25 @@ fn data_streams_by_tag_are_made_and_roll_over() {
         let one = format!("{stream}-one");
         arrive(server, &one, 2 * RECORDS);
         arrive(server, &format!("{stream}-two"), RECORDS);
-        let (status, text) = http::send("POST", &format!("{}/{one}/_rollover", server.url), &json!({}));
+        let (status, text) = http::send(
+            "POST",
+            &format!("{}/{one}/_rollover", server.url),
+            &json!({}),
+        );
         assert_eq!(status, 200, "{text}");
         send(&weir, "one", 3 * RECORDS);
         arrive(server, &one, 3 * RECORDS);
         let hits = server.documents(&one);
-        let mut behind: Vec<&str> = hits.iter().filter_map(|hit| hit["_index"].as_str()).collect();
+        let mut behind: Vec<&str> = hits
+            .iter()
+            .filter_map(|hit| hit["_index"].as_str())
+            .collect();
         behind.sort_unstable();
         behind.dedup();
-        assert!(behind.len() == 2 && behind.iter().all(|name| name.starts_with(".ds-")), "{behind:?}");
+        assert!(
+            behind.len() == 2 && behind.iter().all(|name| name.starts_with(".ds-")),
+            "{behind:?}"
+        );
         assert_eq!(steps(&weir, "refused"), 0.0);
         weir.settles(20);
         assert!(weir.stop().success());

@@ -11,10 +11,12 @@ use sdk::{
 };
 
 use crate::{
+    config::{Config, DocumentId},
     cuts::Cuts,
     index::IndexName,
     operation::Operation,
     scribe::{Place, Scribe},
+    settings::Settings,
     setup::Names,
     shape::Shape,
 };
@@ -56,6 +58,44 @@ pub(crate) struct Patch {
 }
 
 impl Recipe {
+    /// What the parameters come to.
+    pub(crate) fn new(config: &Config, settings: Settings, hostname: &str) -> Self {
+        let Settings {
+            index,
+            target_index,
+            operation,
+            shape,
+            patch,
+            texts,
+            ..
+        } = settings;
+        let adds = |adds: bool, key: &String| {
+            let left_out = shape.as_ref().is_some_and(|shape| shape.leaves_out(key));
+            (adds && !left_out && !config.suppress_doc_wrap).then(|| key.clone())
+        };
+        Self {
+            operation,
+            is_plain: !operation.op_type.needs_id() && shape.is_none(),
+            reads_records: index.reads_records()
+                || target_index.is_some()
+                || texts.iter().flatten().any(Template::reads_records)
+                || config.id_key.is_some()
+                || config.routing_key.is_some(),
+            index,
+            target_index,
+            identity: config.document_id == DocumentId::Identity,
+            id_key: config.id_key.clone(),
+            routing_key: config.routing_key.clone(),
+            time_key: adds(config.include_timestamp, &config.time_key),
+            time_digits: config.time_precision,
+            tag_key: adds(config.include_tag_key, &config.tag_key),
+            shape,
+            patch,
+            hostname: hostname.to_owned(),
+            texts,
+        }
+    }
+
     /// What is added to the documents of a tag, of those fields that `keeps` takes.
     pub(crate) fn lead(&self, tag: &Tag, keeps: impl Fn(&str) -> bool) -> Lead {
         let mut lead = Lead::new();

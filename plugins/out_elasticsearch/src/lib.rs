@@ -41,7 +41,7 @@ use std::sync::{
 
 use sdk::{
     Fut, RunError,
-    config::{ConfigErrors, Template},
+    config::ConfigErrors,
     output::{ChunkView, Failure, Outcome, Output},
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
     stop::Stop,
@@ -56,7 +56,6 @@ use document::Recipe;
 use hosts::Hosts;
 pub use policy::{OnAuthError, OnConflict};
 use report::Report;
-use settings::Settings;
 use setup::Setup;
 
 /// What the engine knows of this plugin.
@@ -89,71 +88,32 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 impl Elasticsearch {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
         let connector = Connector::new(config, cx.clock.clone());
-        let (settings, connector) = match (config.settle(), connector) {
+        let (mut settings, connector) = match (config.settle(), connector) {
             (Ok(settings), Ok(connector)) => (settings, connector),
             (settings, connector) => {
                 let errors = settings.err().into_iter().chain(connector.err());
                 return Err(errors.flatten().collect());
             }
         };
-        let Settings {
-            addresses,
-            index,
-            target_index,
-            operation,
-            shape,
-            patch,
-            gzip_level,
-            bulk_max_bytes,
-            plan,
-        } = settings;
-        let mut errors = Vec::new();
-        let texts = plan.as_ref().map(|plan| plan.compiled(&mut errors));
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let setup = plan.map(|plan| Setup::new(plan, index.literal(), config, cx));
-        let texts = texts.filter(|_| setup.as_ref().is_some_and(Setup::is_per_target));
-        let identity = config.document_id == DocumentId::Identity;
-        let adds = |adds: bool, key: &String| {
-            let left_out = shape.as_ref().is_some_and(|shape| shape.leaves_out(key));
-            (adds && !left_out && !config.suppress_doc_wrap).then(|| key.clone())
-        };
+        let addresses = std::mem::take(&mut settings.addresses);
+        let plan = settings.plan.take();
+        let setup = plan.map(|plan| Setup::new(plan, settings.index.literal(), config, cx));
+        let operation = settings.operation;
         Ok(Self {
-            recipe: Recipe {
-                operation,
-                is_plain: !operation.op_type.needs_id() && shape.is_none(),
-                reads_records: index.reads_records()
-                    || target_index.is_some()
-                    || texts.iter().flatten().any(Template::reads_records)
-                    || config.id_key.is_some()
-                    || config.routing_key.is_some(),
-                index,
-                target_index,
-                identity,
-                id_key: config.id_key.clone(),
-                routing_key: config.routing_key.clone(),
-                time_key: adds(config.include_timestamp, &config.time_key),
-                time_digits: config.time_precision,
-                tag_key: adds(config.include_tag_key, &config.tag_key),
-                shape,
-                patch,
-                hostname: cx.hostname.to_string(),
-                texts,
-            },
             bulk: Bulk {
                 hosts: Hosts::new(addresses, connector, &cx.metrics),
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
                 op_type: operation.op_type,
-                has_ids: identity || operation.needs_id,
-                gzip_level,
-                body_max: AtomicUsize::new(bulk_max_bytes),
+                has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
+                gzip_level: settings.gzip_level,
+                body_max: AtomicUsize::new(settings.bulk_max_bytes),
                 plain_json: AtomicBool::new(false),
                 counters: Counters::new(&cx.metrics),
                 report: Report::new(Arc::clone(&cx.id)),
             },
             setup,
+            recipe: Recipe::new(config, settings, &cx.hostname),
         })
     }
 }

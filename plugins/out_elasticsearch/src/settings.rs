@@ -1,7 +1,7 @@
 //! What the parameters come to when they are read together.
 
 use sdk::{
-    config::{ConfigError, ConfigErrors, Zone},
+    config::{ConfigError, ConfigErrors, Template, Zone},
     event::{FieldPath, PathError},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) bulk_max_bytes: usize,
     /// What has to be at the server.
     pub(crate) plan: Option<Plan>,
+    /// What it has to know of each target besides its name; `None`: not even that.
+    pub(crate) texts: Option<Vec<Template>>,
 }
 
 impl Config {
@@ -54,6 +56,8 @@ impl Config {
         let shape = self.shape(target_index.as_ref(), &mut errors);
         let patch = self.patch(&mut errors);
         let plan = self.plan(&mut errors);
+        let texts = plan.as_ref().map(|plan| plan.compiled(&mut errors));
+        let is_per_target = plan.as_ref().is_some_and(Plan::is_per_target);
         let bulk_max_bytes = self
             .bulk_message_request_threshold
             .unwrap_or(self.bulk_max_bytes);
@@ -68,6 +72,7 @@ impl Config {
                 gzip_level: self.gzip_level(),
                 bulk_max_bytes: bulk_max_bytes.as_usize(),
                 plan,
+                texts: texts.filter(|_| is_per_target),
             }),
             _ => Err(errors),
         }

@@ -75,11 +75,6 @@ impl Setup {
         }
     }
 
-    /// Whether each target needs something of its own.
-    pub(crate) fn is_per_target(&self) -> bool {
-        self.plan.is_per_target()
-    }
-
     /// Makes ready what documents are about to be sent to.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sdk::output::Failure;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{
     lifecycle::Lifecycle,
@@ -153,7 +153,7 @@ impl Plan {
         let is_fitted = is_stream || (is_alias && cycle.is_some());
         Fitting {
             pattern: is_fitted.then(|| self.pattern(names)),
-            settings: settings.unwrap_or_else(Map::new),
+            settings: settings.unwrap_or_default(),
             is_stream,
         }
     }

@@ -202,17 +202,27 @@ fn secrets_do_not_show() {
     assert!(!format!("{output:?}").contains("geheim"));
 }
 
+/// Each of these is refused for these parameters, with an index where nothing else says where documents go.
+#[track_caller]
+fn all_refused(cases: &[(Value, &[&str])]) {
+    for (params, places) in cases {
+        let mut params = params.clone();
+        if params.get("index").is_none() && params.get("data_stream_name").is_none() {
+            params["index"] = "logs".into();
+        }
+        refused(&params, places);
+    }
+}
+
 #[test]
-fn what_has_to_be_at_the_server_must_make_sense() {
-    let template = json!({ "template_name": "a", "template_file": "a.json" });
-    let with = |more: Value| {
-        let mut params = template.clone();
-        let more = more.as_object().unwrap().clone();
-        params.as_object_mut().unwrap().extend(more);
+fn templates_and_aliases_must_make_sense() {
+    let with = |name: &str, more: Value| {
+        let mut params = json!({ "template_name": "a", "template_file": "a.json" });
+        params[name] = more;
         params
     };
-    for (params, places) in [
-        (json!({ "template_name": "a" }), &["/template_name"][..]),
+    all_refused(&[
+        (json!({ "template_name": "a" }), &["/template_name"]),
         (json!({ "template_file": "a" }), &["/template_file"]),
         (
             json!({ "customize_template": { "a": "b" } }),
@@ -222,12 +232,9 @@ fn what_has_to_be_at_the_server_must_make_sense() {
             json!({ "use_legacy_template": true }),
             &["/use_legacy_template"],
         ),
+        (with("template_name", "${what}".into()), &["/template_name"]),
         (
-            with(json!({ "template_name": "${what}" })),
-            &["/template_name"],
-        ),
-        (
-            with(json!({ "customize_template": { "x": "${" } })),
+            with("customize_template", json!({ "x": "${" })),
             &["/customize_template/x"],
         ),
         (json!({ "index_prefix": "a" }), &["/index_prefix"]),
@@ -244,36 +251,33 @@ fn what_has_to_be_at_the_server_must_make_sense() {
             json!({ "ilm_policy_id": "a", "ilm_policy_overwrite": true }),
             &["/ilm_policy_id", "/ilm_policy_overwrite"],
         ),
+    ]);
+}
+
+#[test]
+fn data_streams_must_make_sense() {
+    let stream = |name: &str, value: Value| {
+        let mut params = json!({ "data_stream_name": "a" });
+        params[name] = value;
+        params
+    };
+    all_refused(&[
         (
             json!({ "data_stream_ilm_name": "a" }),
             &["/data_stream_ilm_name"],
         ),
         (json!({ "data_stream_name": "-a" }), &["/data_stream_name"]),
+        (stream("index", "b".into()), &["/index"]),
+        (stream("rollover_index", true.into()), &["/rollover_index"]),
+        (stream("op_type", "index".into()), &["/op_type"]),
+        (stream("time_key", "at".into()), &["/time_key"]),
         (
-            json!({ "data_stream_name": "a", "index": "b", "rollover_index": true }),
-            &["/index", "/rollover_index"],
-        ),
-        (
-            json!({ "data_stream_name": "a", "op_type": "index" }),
-            &["/op_type"],
-        ),
-        (
-            json!({ "data_stream_name": "a", "time_key": "at" }),
-            &["/time_key"],
-        ),
-        (
-            json!({ "data_stream_name": "a", "include_timestamp": false }),
+            stream("include_timestamp", false.into()),
             &["/include_timestamp"],
         ),
         (
             json!({ "data_stream_name": "a", "enable_ilm": false, "ilm_policy": {} }),
             &["/ilm_policy"],
         ),
-    ] {
-        let mut found = params.clone();
-        if params.get("index").is_none() && params.get("data_stream_name").is_none() {
-            found["index"] = "logs".into();
-        }
-        refused(&found, places);
-    }
+    ]);
 }
