@@ -1,8 +1,9 @@
-//! `cargo xtask bench [RUNS] [NAME]`: what a record costs, what durability costs, and how fast a buffer is recovered.
+//! `cargo xtask bench [RUNS] [NAME]`: what a document and a record cost, what durability costs, and how fast a buffer is recovered.
 
 mod arrivals;
 mod bulk_server;
 mod durability;
+mod encoding;
 mod forward_server;
 mod load;
 mod measure;
@@ -25,7 +26,8 @@ const RUNS: usize = 5;
 type Bench = (&'static str, fn(&Path, usize) -> anyhow::Result<()>);
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
+    ("encoding", encoding::run),
     ("passing", passing::run),
     ("durability", durability::run),
     ("recovery", recovery::run),

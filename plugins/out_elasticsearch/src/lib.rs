@@ -3,6 +3,8 @@
 mod action;
 mod address;
 mod answer;
+#[doc(hidden)]
+pub mod bench;
 mod bulk;
 mod choices;
 mod config;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, ensure};
 
-use super::records;
+use super::records::{self, Shape};
 
 /// Messages that a connection sends before it waits for the first answer.
 const IN_FLIGHT: usize = 2;
@@ -34,7 +34,7 @@ struct Message {
 impl Load {
     /// Messages of about `message_bytes`.
     pub(super) fn new(port: u16, message_bytes: usize) -> Self {
-        let entries = records::entries(POOL_BYTES / 470, 42);
+        let entries = records::entries(Shape::Usual, POOL_BYTES / 470, 42);
         let mut messages = Vec::new();
         let mut blob = Vec::new();
         let mut records = 0;

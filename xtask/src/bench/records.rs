@@ -1,4 +1,4 @@
-//! Kubernetes-shaped records of about 470 bytes, distinct and the same in every run.
+//! Kubernetes-shaped records, distinct and the same in every run.
 
 use rmpv::Value;
 
@@ -28,27 +28,38 @@ fn map(pairs: Vec<(&str, Value)>) -> Value {
     )
 }
 
-/// Entries `[EventTime, record]`, `count` of them, encoded back to back.
-pub(super) fn entries(count: usize, seed: u64) -> Vec<Vec<u8>> {
+/// What records look like.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// About 250 bytes: a line with few words about where it comes from.
+    Short,
+    /// About 470 bytes: what the agent of a node sends.
+    Usual,
+    /// About 1,500 bytes: the same with a stack trace.
+    Long,
+}
+
+/// Entries `[EventTime, record]`, `count` of them, each encoded.
+pub(super) fn entries(shape: Shape, count: usize, seed: u64) -> Vec<Vec<u8>> {
     let mut random = Random(seed | 1);
     (0..count)
-        .map(|number| entry(&mut random, number))
+        .map(|number| entry(shape, &mut random, number))
         .collect()
 }
 
-fn entry(random: &mut Random, number: usize) -> Vec<u8> {
+fn entry(shape: Shape, random: &mut Random, number: usize) -> Vec<u8> {
     let secs = 1_764_000_000_u32 + u32::try_from(number / 1000).unwrap_or(0);
     let nanos = u32::try_from(random.next() % 1_000_000_000).unwrap_or(0);
     let mut time = secs.to_be_bytes().to_vec();
     time.extend_from_slice(&nanos.to_be_bytes());
     let mut out = Vec::with_capacity(512);
-    let value = Value::Array(vec![Value::Ext(0, time), record(random)]);
+    let value = Value::Array(vec![Value::Ext(0, time), record(shape, random)]);
     // Writing to a vector cannot fail.
     drop(rmpv::encode::write_value(&mut out, &value));
     out
 }
 
-fn record(random: &mut Random) -> Value {
+fn record(shape: Shape, random: &mut Random) -> Value {
     let app = random.pick(&["checkout", "payments", "catalogue", "search", "identity"]);
     let level = random.pick(&["info", "warn", "debug", "error"]);
     let text = random.pick(&[
@@ -57,7 +68,7 @@ fn record(random: &mut Random) -> Value {
         "slow query",
         "retrying upstream",
     ]);
-    let log = if random.next().is_multiple_of(3) {
+    let mut log = if random.next().is_multiple_of(3) {
         format!(
             r#"{{"level":"{level}","msg":"{text}","took_ms":{},"id":"{:016x}"}}"#,
             random.next() % 900,
@@ -75,6 +86,23 @@ fn record(random: &mut Random) -> Value {
         random.next() & 0xffff_ffff,
         random.next() & 0xf_ffff
     );
+    if matches!(shape, Shape::Short) {
+        return map(vec![
+            ("log", log.into()),
+            ("stream", "stdout".into()),
+            ("pod_name", pod.into()),
+            ("app", app.into()),
+            ("took_ms", (random.next() % 900).into()),
+        ]);
+    }
+    if matches!(shape, Shape::Long) {
+        for depth in 0..12 {
+            let line = random.next() % 2_000;
+            log.push_str(&format!(
+                "\n\tat com.example.{app}.handler.Step{depth}.handle(Step{depth}.java:{line}) ~[{app}.jar:na]"
+            ));
+        }
+    }
     let kubernetes = map(vec![
         (
             "namespace_name",
