@@ -111,6 +111,21 @@ impl Server {
         http::ask((method, &url), self.login.as_ref(), headers, body)
     }
 
+    /// Parameters of an output to it: where it is, and what one needs to come in.
+    pub(crate) fn access(&self) -> String {
+        let hosts = format!("hosts = [\"{}\"]", self.url);
+        let Some(Login {
+            ca_file,
+            user,
+            password,
+        }) = &self.login
+        else {
+            return hosts;
+        };
+        let ca_file = ca_file.display();
+        format!("{hosts}\nca_file = \"{ca_file}\"\nuser = \"{user}\"\npassword = \"{password}\"")
+    }
+
     /// The name of an index that no other test uses, with that of the server in it.
     pub(crate) fn fresh_index(&self, name: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -153,6 +168,23 @@ impl Server {
             page = self.send("POST", "/_search/scroll", &next);
         }
     }
+}
+
+/// A match of this id and tag that sends in short steps; `parameters` are those of the output.
+pub(crate) fn output(id: &str, tag: &str, parameters: &str) -> String {
+    format!(
+        r#"
+[[match]]
+id = "{id}"
+tag = "{tag}"
+type = "elasticsearch"
+{parameters}
+[match.buffer]
+flush_interval = "200ms"
+retry_wait = "100ms"
+retry_max_interval = "500ms"
+"#
+    )
 }
 
 /// What the state file says of a server.
