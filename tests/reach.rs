@@ -64,9 +64,9 @@ fn every_destination_says_who_it_is() {
     assert_eq!(code, Some(0), "{said}");
     for line in [
         "es: http://127.0.0.1:",
-        "Elasticsearch 8.",
+        &format!("Elasticsearch {}", elastic.version),
         "es: licence basic, active",
-        "OpenSearch ",
+        &format!("OpenSearch {}", open.version),
         "next: 127.0.0.1:",
         "a server answers at 127.0.0.1:",
         "collect: http://127.0.0.1:",

@@ -95,6 +95,11 @@ impl Load {
         self.senders.iter().all(thread::JoinHandle::is_finished)
     }
 
+    /// Whether no sender has ended.
+    pub(crate) fn senders_are_well(&self) -> bool {
+        !self.senders.iter().any(thread::JoinHandle::is_finished)
+    }
+
     /// Messages that were acknowledged since this was last asked.
     pub(crate) fn take(&self) -> Vec<Acked> {
         std::mem::take(&mut self.acked.lock().expect("the list"))

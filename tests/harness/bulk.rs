@@ -1,10 +1,18 @@
-//! A bulk server that refuses what it is told to refuse: documents whose text has a certain word.
+//! Bulk servers of our own: one refuses what it is told to refuse, documents whose text has a certain word; the other is
+//! overloaded for a while, and remembers what it stored.
 
 use std::{
+    collections::HashMap,
     io::{BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
+
+use serde_json::Value;
 
 use super::request::{self, Request};
 
@@ -15,21 +23,92 @@ pub(crate) const UNWELCOME: &str = "unwelcome";
 
 /// Listens at a free port until the test ends.
 pub(crate) fn start() -> SocketAddr {
+    serve_with(answer)
+}
+
+/// A server that answers every second document with 429 while it is busy.
+#[derive(Clone, Default)]
+pub(crate) struct Overloaded {
+    busy: Arc<AtomicBool>,
+    documents: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+    /// The `n` of each document, by its id.
+    stored: Arc<Mutex<HashMap<String, u64>>>,
+}
+
+impl Overloaded {
+    /// Listens at a free port until the test ends.
+    pub(crate) fn start(&self) -> SocketAddr {
+        let own = self.clone();
+        serve_with(move |body| own.answer(body))
+    }
+
+    pub(crate) fn be_busy(&self, is_busy: bool) {
+        self.busy.store(is_busy, Ordering::Relaxed);
+    }
+
+    /// How many documents were refused so far.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The `n` of each document that is stored.
+    pub(crate) fn stored(&self) -> Vec<u64> {
+        let stored = self.stored.lock().expect("the documents");
+        stored.values().copied().collect()
+    }
+
+    fn answer(&self, body: &str) -> String {
+        let lines: Vec<&str> = body.lines().collect();
+        let statuses = lines.chunks(2).map(|pair| self.take(pair[0], pair[1]));
+        let items: Vec<String> = statuses
+            .map(|status| match status {
+                201 => r#"{"create":{"status":201}}"#.to_owned(),
+                status => format!(
+                    r#"{{"create":{{"status":{status},"error":{{"type":"es_rejected_execution_exception","reason":"told to"}}}}}}"#
+                ),
+            })
+            .collect();
+        let errors = items.iter().any(|item| item.contains("error"));
+        let items = items.join(",");
+        format!(r#"{{"took":7,"errors":{errors},"items":[{items}]}}"#)
+    }
+
+    /// The status of one document.
+    fn take(&self, action: &str, document: &str) -> u16 {
+        let place = self.documents.fetch_add(1, Ordering::Relaxed);
+        if self.busy.load(Ordering::Relaxed) && place.is_multiple_of(2) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return 429;
+        }
+        let parse = |text| serde_json::from_str::<Value>(text).expect("JSON");
+        let id = parse(action)["create"]["_id"].clone();
+        let id = id.as_str().expect("an id").to_owned();
+        let n = parse(document)["n"].as_u64().expect("a number");
+        let before = self.stored.lock().expect("the documents").insert(id, n);
+        if before.is_some() { 409 } else { 201 }
+    }
+}
+
+/// Answers requests to the bulk API with what `answer` makes of their bodies.
+fn serve_with(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket");
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || serve(&stream));
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || serve(&stream, &*answer));
         }
     });
     address
 }
 
 /// Answers requests until the connection ends.
-fn serve(stream: &TcpStream) -> Option<()> {
+fn serve(stream: &TcpStream, answer: &dyn Fn(&str) -> String) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let Request { line, body } = request::read(&mut reader)?;
+        let Request { line, body, .. } = request::read(&mut reader)?;
         let is_bulk = line.starts_with("post") && line.contains("_bulk");
         let text = if is_bulk {
             answer(&String::from_utf8_lossy(&body))

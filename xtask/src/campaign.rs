@@ -12,8 +12,10 @@ mod forward;
 mod line;
 mod node;
 mod order;
+mod outage;
 mod record;
 mod reload;
+mod servers;
 
 pub(crate) use self::{line::Line, order::Order};
 
@@ -104,6 +106,18 @@ const CAMPAIGNS: &[Campaign] = &[
         about: "50 containers at 20 MB/s with rotation and kills, a run that loses, and CPU time and lag at three speeds",
         options: node::OPTIONS,
         run: node::campaign,
+    },
+    Campaign {
+        name: "servers",
+        about: "the tests with real servers against Elasticsearch 9 and OpenSearch 2, open and guarded",
+        options: &[],
+        run: servers::campaign,
+    },
+    Campaign {
+        name: "outage",
+        about: "real servers killed, stopped, cut off and hidden behind a failing proxy, two minutes each",
+        options: outage::OPTIONS,
+        run: outage::campaign,
     },
 ];
 

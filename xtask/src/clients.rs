@@ -4,6 +4,7 @@
 //! The programs around them are in `tests/clients`; its README says how they are called.
 
 mod kubernetes;
+mod nginx;
 mod postgres;
 mod rsyslog;
 
@@ -40,6 +41,7 @@ pub(crate) fn ensure() -> Result<()> {
     java(&sources.join("java"), &target.join("java")).context("the Java logger")?;
     docker(&target.join("docker")).context("the Docker engine")?;
     kubernetes::ensure(&target.join("kubernetes")).context("the Kubernetes API server")?;
+    nginx::ensure(&target.join("nginx")).context("nginx")?;
     postgres::ensure(&target.join("postgres")).context("PostgreSQL")?;
     rsyslog::ensure(&target.join("rsyslog")).context("rsyslog")?;
     println!(

@@ -8,6 +8,7 @@
 mod assets;
 mod bench;
 mod campaign;
+mod certificates;
 mod chart;
 mod clients;
 mod deny;

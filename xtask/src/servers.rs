@@ -1,72 +1,26 @@
-//! `cargo xtask servers`: the real Elasticsearch and OpenSearch, downloaded once and started once.
+//! `cargo xtask servers`: real Elasticsearch and OpenSearch, downloaded once and started once.
 
 mod account;
+mod guard;
 mod install;
+mod java;
+mod list;
 mod process;
 mod start;
 mod state;
 
-use self::state::State;
+pub(crate) use self::list::Set;
+
+use self::{
+    list::{Java, SERVERS, Server},
+    state::State,
+};
 use crate::tree;
 use anyhow::{Context as _, Result, bail};
 use std::{
     fs::{self, File},
-    ops::Range,
     path::{Path, PathBuf},
 };
-
-/// A server that the tests need.
-#[derive(Debug)]
-struct Server {
-    /// Its name in the state file, and the name of its folders.
-    name: &'static str,
-    version: &'static str,
-    /// Group and artifact of the distribution in the Maven registry.
-    coordinates: &'static str,
-    /// Its start script, below the unpacked distribution.
-    program: &'static str,
-    /// What its environment variables begin with.
-    prefix: &'static str,
-    java: Java,
-    /// Ports to choose from: below those that the system hands out, so that no test takes one while a server is away.
-    ports: Range<u16>,
-    /// Settings besides those that all share.
-    settings: &'static [&'static str],
-}
-
-/// The Java that runs a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Java {
-    /// The one of the machine, version 17.
-    Machine,
-    /// Version 25, from a Python package.
-    Packaged,
-}
-
-/// Both take plain HTTP without credentials. Elasticsearch has a long-term release line that runs on Java 17;
-/// OpenSearch 3 needs a newer one.
-const SERVERS: &[Server] = &[
-    Server {
-        name: "elasticsearch",
-        version: "8.19.21",
-        coordinates: "org.elasticsearch.distribution.integ-test-zip:elasticsearch",
-        program: "bin/elasticsearch",
-        prefix: "ES",
-        java: Java::Machine,
-        ports: 29200..29220,
-        settings: &["xpack.security.enabled=false"],
-    },
-    Server {
-        name: "opensearch",
-        version: "3.8.0",
-        coordinates: "org.opensearch.distribution.integ-test-zip:opensearch",
-        program: "bin/opensearch",
-        prefix: "OPENSEARCH",
-        java: Java::Packaged,
-        ports: 29220..29240,
-        settings: &[],
-    },
-];
 
 /// Where things stand.
 #[derive(Debug)]
@@ -80,26 +34,27 @@ struct Places {
 /// Runs the command.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     match args {
-        [] => ensure(),
+        [] => ensure(Set::Daily),
+        ["--campaign"] => ensure(Set::Campaign),
         ["--stop"] => stop_others(&[]),
-        _ => bail!("usage: cargo xtask servers [--stop]"),
+        _ => bail!("usage: cargo xtask servers [--campaign | --stop]"),
     }
 }
 
-/// Makes sure that every server runs and is healthy; one that already is stays as it is.
-pub(crate) fn ensure() -> Result<()> {
+/// Makes sure that every server of a set runs and is healthy; one that already is stays as it is.
+pub(crate) fn ensure(set: Set) -> Result<()> {
     let places = Places::find()?;
     let _lock = places.lock()?;
     let mut state = State::load(&places.target)?;
     let down: Vec<&Server> = SERVERS
         .iter()
-        .filter(|server| !state.has_healthy(server))
+        .filter(|server| server.set == set && !state.has_healthy(server))
         .collect();
     for server in &down {
         install::ensure(server, &places)?;
         state.stop(server.name)?;
     }
-    // Both at once: a start is mostly waiting. What was started is written down before it is waited for, so that
+    // All at once: a start is mostly waiting. What was started is written down before it is waited for, so that
     // `--stop` finds it after a failure, too.
     for server in &down {
         state.started(server.name, start::start(server, &places)?);
@@ -166,10 +121,7 @@ impl Places {
     }
 
     fn java(&self, java: Java) -> Result<PathBuf> {
-        match java {
-            Java::Machine => install::machine_java(),
-            Java::Packaged => Ok(install::packaged_java(&self.home)),
-        }
+        java::ensure(java, &self.home)
     }
 }
 

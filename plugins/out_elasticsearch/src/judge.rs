@@ -89,6 +89,13 @@ fn is_about_the_setup(error: &ItemError) -> bool {
     lacks_pipeline || (reason.contains("maximum") && reason.contains("shards open"))
 }
 
+/// Names of the limit: of most versions, and of Elasticsearch since 8.19.
+const MEMORY_LIMITS: [&str; 3] = [
+    "max_coordinating_and_primary_bytes=",
+    "max_coordinating_bytes=",
+    "max_primary_bytes=",
+];
+
 /// Whether an operation would never fit into the memory that the server has for it. Source: `IndexingPressure` of
 /// Elasticsearch, which refuses it with the same kind as one that may come back later.
 pub(crate) fn is_too_large(error: &ItemError) -> bool {
@@ -96,7 +103,8 @@ pub(crate) fn is_too_large(error: &ItemError) -> bool {
     let one_operation =
         reason.contains("max_operation_size") || reason.contains("exceeds the maximum allowed");
     let number = |name| number_behind(reason, name);
-    let whole = number("operation_bytes=").zip(number("max_coordinating_and_primary_bytes="));
+    let limit = MEMORY_LIMITS.iter().find_map(|name| number(name));
+    let whole = number("operation_bytes=").zip(limit);
     one_operation || whole.is_some_and(|(needed, most)| needed > most)
 }
 
@@ -158,16 +166,23 @@ pub(crate) fn judge_request(status: u16, error: &ItemError) -> RequestFate {
     }
 }
 
-/// Whether one document spoils the request. A parameter that the server does not know spoils every request, and a
-/// page of a proxy says nothing: then the records must stay.
+/// What a server says of a request whose parameters it does not know, which spoils every request; and of a body that was cut
+/// short or damaged on its way, which another try mends.
+const ABOUT_THE_WHOLE: [&str; 5] = [
+    "unknown parameter",
+    "unrecognized parameter",
+    "_type]",
+    "must be terminated by a newline",
+    "request body is required",
+];
+
+/// Whether one document spoils the request. When it is the whole, or a page of a proxy that says nothing, the records must
+/// stay.
 fn is_about_a_document(error: &ItemError) -> bool {
-    let is_ours = error.kind.ends_with("_exception");
-    let about_parameters = ["unknown parameter", "unrecognized parameter", "_type]"];
-    is_ours
+    let is_about = |text: &&str| error.reason.contains(*text);
+    error.kind.ends_with("_exception")
         && !is_about_the_setup(error)
-        && !about_parameters
-            .iter()
-            .any(|text| error.reason.contains(text))
+        && !ABOUT_THE_WHOLE.iter().any(|text| is_about(text))
 }
 
 /// Reads `Retry-After`: seconds or a date (RFC 9110, section 10.2.3). At most [`RETRY_AFTER_MAX`].

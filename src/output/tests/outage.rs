@@ -91,3 +91,69 @@ async fn ten_thousand_chunks_that_fail_drain_by_themselves_and_none_is_forgotten
         tokio::time::resume();
     }
 }
+
+/// Records of a step, and how long a step is.
+const STEP: u32 = 10;
+const STEP_SECS: u64 = 300;
+
+/// The sum of the files of a folder, in bytes.
+fn bytes_below(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().flatten();
+    entries.map(|entry| entry.metadata().unwrap().len()).sum()
+}
+
+/// A disk buffer while its destination is away for a day, and records go on arriving: each is delivered once, the pauses stay
+/// at the longest however many wait, and of the files nothing is left.
+#[tokio::test]
+async fn a_day_away_while_records_arrive_loses_none_and_leaves_no_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let segment_bytes = 16 << 10;
+    let setup = Setup {
+        buffer: BufferSettings {
+            segment_bytes,
+            recent_bytes: 4 << 10,
+            ..disk(dir.path())
+        },
+        workers: 4,
+        ..Setup::default()
+    };
+    let steps = u32::try_from(DAY.as_secs() / STEP_SECS).unwrap();
+    let count = steps * STEP;
+    let back = Instant::now() + DAY;
+    let mut rig = Rig::new(setup, until(back));
+    rig.start();
+    for step in 0..steps {
+        let next = Instant::now() + Duration::from_secs(STEP_SECS);
+        // The writer is a thread, which knows nothing of virtual time.
+        tokio::time::resume();
+        rig.put(step * STEP..(step + 1) * STEP).await;
+        tokio::time::pause();
+        tokio::time::sleep_until(next.min(back)).await;
+    }
+    tokio::time::sleep_until(back).await;
+    assert_eq!(rig.node.account.held_now(), i64::from(count));
+    assert!(rig.tries().iter().all(|one| !one.arrived));
+    // Three tries by each worker until the pauses count for all, and then one at a time.
+    let tries = rig.tries().len();
+    assert!(tries < 3 * 4 + 10 + steps as usize, "{tries} tries");
+    let peak = bytes_below(dir.path());
+    assert!(peak > 4 * segment_bytes, "{peak} bytes are no backlog");
+
+    let took = rig.drained(2 * HOUR).await;
+    assert!(took < HOUR, "{took:?}");
+    let all = rig.tries();
+    let pauses = all.windows(2).map(|pair| pair[1].at - pair[0].at);
+    assert!(pauses.max().unwrap() <= Duration::from_secs(301));
+    let mut arrived: Vec<u32> = all
+        .iter()
+        .filter(|one| one.arrived)
+        .flat_map(|one| one.numbers.clone())
+        .collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..count).collect::<Vec<_>>());
+    assert_eq!(rig.sum("weir_dropped_records_total"), 0);
+    assert_eq!(rig.node.account.delivered_so_far(), u64::from(count));
+    let left = bytes_below(dir.path());
+    assert!(left < 2 * segment_bytes, "{left} of {peak} bytes are left");
+    rig.end().await;
+}

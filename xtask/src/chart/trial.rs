@@ -50,7 +50,7 @@ pub(super) fn run(chart: &Chart) -> Result<()> {
         packages::ensure_program(program, package)?;
     }
     let tools = image::ensure()?;
-    servers::ensure()?;
+    servers::ensure(servers::Set::Daily)?;
     let folder = chart.root.join("target/chart/trial");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;

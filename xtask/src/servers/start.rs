@@ -1,12 +1,17 @@
 //! Starts a node with an empty data folder, and waits until it answers.
 
 use super::{
-    Places, Server, account, make,
+    Places,
+    account::{self, Account},
+    guard::{self, Login},
+    list::Server,
+    make,
     process::Process,
     state::{Entry, State},
 };
 use crate::{http, process};
 use anyhow::{Context as _, Result, bail};
+use serde_json::json;
 use std::{
     fs::{self, File},
     net::TcpListener,
@@ -41,17 +46,21 @@ pub(super) fn start(server: &Server, places: &Places) -> Result<Entry> {
     let node = places.node(server);
     let distribution = places.distribution(server);
     prepare(&node, &distribution)?;
+    let login = guard::prepare(server, &node, places, account)?;
     if let Some(account) = account {
         account.own(&node)?;
     }
     let [port, transport] = free_ports(&server.ports)?;
     let log = node.join("output.log");
     let file = File::create(&log).with_context(|| format!("make {}", log.display()))?;
-    let mut command = Command::new(distribution.join(server.program));
+    let program = distribution.join("bin").join(server.product.name());
+    let arguments = arguments(server, &node, port, transport);
+    let environment = environment(server, &node, &places.java(server.java)?);
+    let mut command = Command::new(&program);
     command
-        .args(arguments(server, &node, port, transport))
+        .args(&arguments)
         .env_clear()
-        .envs(environment(server, &node, &places.java(server.java)?))
+        .envs(environment.iter().cloned())
         .current_dir(&node)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
@@ -64,10 +73,19 @@ pub(super) fn start(server: &Server, places: &Places) -> Result<Entry> {
     let child = command
         .spawn()
         .with_context(|| format!("start {}", server.name))?;
+    let scheme = if login.is_some() { "https" } else { "http" };
     Ok(Entry {
-        url: format!("http://127.0.0.1:{port}"),
+        url: format!("{scheme}://127.0.0.1:{port}"),
         version: server.version.to_owned(),
         log,
+        login,
+        node: json!({
+            "program": program,
+            "arguments": arguments,
+            "environment": environment,
+            "folder": node,
+            "account": account.map(Account::to_json),
+        }),
         process: Process::of(child.id())?,
     })
 }
@@ -88,8 +106,9 @@ fn prepare(node: &Path, distribution: &Path) -> Result<()> {
 fn arguments(server: &Server, node: &Path, port: u16, transport: u16) -> Vec<String> {
     let settings = SETTINGS
         .iter()
-        .chain(server.settings)
-        .map(ToString::to_string);
+        .copied()
+        .chain(server.settings())
+        .map(String::from);
     let own = [
         format!("cluster.name=weir-{}", server.name),
         format!("http.port={port}"),
@@ -103,9 +122,10 @@ fn arguments(server: &Server, node: &Path, port: u16, transport: u16) -> Vec<Str
         .collect()
 }
 
-fn environment(server: &Server, node: &Path, java: &Path) -> Vec<(String, String)> {
+/// The whole environment of a node, and of the tools of its distribution.
+pub(super) fn environment(server: &Server, node: &Path, java: &Path) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let own = |name: &str, value| (format!("{}_{name}", server.prefix), value);
+    let own = |name: &str, value| (format!("{}_{name}", server.product.prefix()), value);
     vec![
         ("HOME".into(), text(node)),
         ("PATH".into(), "/usr/bin:/bin".into()),
@@ -157,8 +177,27 @@ pub(super) fn wait_until_healthy(server: &Server, state: &State, places: &Places
 
 /// Whether the server answers that its cluster works.
 pub(super) fn is_healthy(entry: &Entry) -> bool {
-    http::get(&format!("{}/_cluster/health", entry.url), ANSWER_WITHIN)
-        .is_ok_and(|answer| answer.status == 200 && !answer.body.contains("\"red\""))
+    let url = format!("{}/_cluster/health", entry.url);
+    let body = match &entry.login {
+        None => http::get(&url, ANSWER_WITHIN)
+            .ok()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.body),
+        Some(login) => get_guarded(&url, login),
+    };
+    body.is_some_and(|body| body.contains("\"status\"") && !body.contains("\"red\""))
+}
+
+/// What a guarded server answers with 200.
+fn get_guarded(url: &str, login: &Login) -> Option<String> {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--fail", "--max-time"]);
+    command.arg(ANSWER_WITHIN.as_secs().to_string());
+    command.arg("--cacert").arg(&login.ca_file);
+    command.args(["--user", &format!("{}:{}", login.user, login.password)]);
+    let output = command.arg(url).stdin(Stdio::null()).output().ok()?;
+    let body = output.status.success().then_some(output.stdout)?;
+    String::from_utf8(body).ok()
 }
 
 fn last_lines(log: &Path) -> String {
@@ -172,7 +211,7 @@ fn last_lines(log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::SERVERS, *};
+    use super::{super::list::SERVERS, *};
 
     #[test]
     fn a_node_keeps_to_itself() {

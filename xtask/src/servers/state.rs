@@ -1,9 +1,10 @@
 //! What runs: the file by which later runs and the black-box tests find the servers.
 //!
 //! `target/servers/state.json` is an object by server name; `url`, `version` and `log` are for whoever wants to talk
-//! to a server, `pid` and `started_ticks` for ending it.
+//! to a server, and so are `ca_file`, `user` and `password` of a guarded one; `node` is for starting another like it, `pid`
+//! and `started_ticks` for ending it.
 
-use super::{Server, process::Process, start};
+use super::{guard::Login, list::Server, process::Process, start};
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 use std::{
@@ -19,6 +20,9 @@ pub(super) struct Entry {
     pub(super) version: String,
     /// What it prints.
     pub(super) log: PathBuf,
+    pub(super) login: Option<Login>,
+    /// Program, arguments, environment, folder and account: everything to start a node like it.
+    pub(super) node: Value,
     pub(super) process: Process,
 }
 
@@ -106,25 +110,41 @@ fn file(folder: &Path) -> PathBuf {
 impl Entry {
     fn to_json(&self) -> Value {
         let mut value = self.process.to_json();
-        for (key, text) in [
-            ("url", self.url.as_str().into()),
-            ("version", self.version.as_str().into()),
-            ("log", self.log.to_string_lossy()),
-        ] {
-            let text: std::borrow::Cow<'_, str> = text;
-            if let Some(map) = value.as_object_mut() {
-                map.insert(key.to_owned(), json!(text));
-            }
+        let mut texts = vec![
+            ("url", self.url.clone()),
+            ("version", self.version.clone()),
+            ("log", self.log.display().to_string()),
+        ];
+        if let Some(login) = &self.login {
+            texts.extend([
+                ("ca_file", login.ca_file.display().to_string()),
+                ("user", login.user.clone()),
+                ("password", login.password.clone()),
+            ]);
+        }
+        if let Some(map) = value.as_object_mut() {
+            let texts = texts.into_iter().map(|(key, text)| (key, json!(text)));
+            let all = texts.chain([("node", self.node.clone())]);
+            map.extend(all.map(|(key, value)| (key.to_owned(), value)));
         }
         value
     }
 
     fn from_json(value: &Value) -> Option<Self> {
         let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+        let login = |ca_file: String| {
+            Some(Login {
+                ca_file: ca_file.into(),
+                user: text("user")?,
+                password: text("password")?,
+            })
+        };
         Some(Self {
             url: text("url")?,
             version: text("version")?,
             log: text("log")?.into(),
+            login: text("ca_file").and_then(login),
+            node: value.get("node")?.clone(),
             process: Process::from_json(value)?,
         })
     }
@@ -140,12 +160,24 @@ mod tests {
             url: "http://127.0.0.1:29200".into(),
             version: "8.19.21".into(),
             log: "target/servers/run/x/log".into(),
+            login: None,
+            node: json!({ "program": "x" }),
             process: Process::of(std::process::id()).unwrap(),
+        };
+        let guarded = Entry {
+            login: Some(Login {
+                ca_file: "ca.crt".into(),
+                user: "a".into(),
+                password: "b".into(),
+            }),
+            ..entry.clone()
         };
         let mut state = State::default();
         state.started("x", entry.clone());
+        state.started("y", guarded.clone());
         let again = State::parse(&state.text().unwrap()).unwrap();
-        assert_eq!(again.entries().collect::<Vec<_>>(), [("x", &entry)]);
+        let all: Vec<_> = again.entries().collect();
+        assert_eq!(all, [("x", &entry), ("y", &guarded)]);
         assert!(State::parse(r#"{"x": {"url": "http://127.0.0.1:1"}}"#).is_none());
     }
 }

@@ -77,8 +77,8 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "servers",
-        about: "real Elasticsearch and OpenSearch",
-        run: |_| servers::ensure(),
+        about: "real Elasticsearch, also with its security, and OpenSearch",
+        run: |_| servers::ensure(servers::Set::Daily),
     },
     Step {
         name: "clients",

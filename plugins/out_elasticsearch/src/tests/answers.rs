@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Garbage, Item, took_ms},
     config::OpType,
     item_error::{ItemError, refusal},
-    judge::{ItemFate, is_too_large, judge_item, retry_after},
+    judge::{ItemFate, RequestFate, Split, is_too_large, judge_item, judge_request, retry_after},
     policy::{OnAuthError, OnConflict, Policy},
 };
 
@@ -243,16 +243,22 @@ fn kind_of(kind: &str) -> ItemError {
 
 #[test]
 fn what_never_fits_is_told_from_what_does_not_fit_now() {
-    let whole = |operation_bytes: u64, others: u64| ItemError {
+    let whole = |limit: &str, operation_bytes: u64, others: u64| ItemError {
         reason: format!(
             "rejected execution of coordinating operation [coordinating_and_primary_bytes={others}, replica_bytes=0, \
-             all_bytes={others}, coordinating_operation_bytes={operation_bytes}, max_coordinating_and_primary_bytes=1000]"
+             all_bytes={others}, coordinating_operation_bytes={operation_bytes}, {limit}=1000]"
         ),
         ..kind_of("es_rejected_execution_exception")
     };
-    let seen =
-        [(1001, 0), (1000, 0), (900, 200)].map(|(own, others)| is_too_large(&whole(own, others)));
-    assert_eq!(seen, [true, false, false]);
+    // As of most versions, and of 8.19.21.
+    for limit in [
+        "max_coordinating_and_primary_bytes",
+        "max_coordinating_bytes",
+    ] {
+        let seen = [(1001, 0), (1000, 0), (900, 200)]
+            .map(|(own, others)| is_too_large(&whole(limit, own, others)));
+        assert_eq!(seen, [true, false, false], "{limit}");
+    }
 }
 
 #[test]
@@ -311,4 +317,20 @@ proptest! {
     fn no_bytes_upset_the_reader(bytes: Vec<u8>) {
         prop_assert!(Answer::read(&bytes, OpType::Index, 1).is_err());
     }
+}
+
+#[test]
+fn a_body_that_was_damaged_on_its_way_is_not_the_fault_of_a_document() {
+    let said = |reason: &str| {
+        let error = json!({ "error": { "type": "illegal_argument_exception", "reason": reason } });
+        judge_request(400, &refusal(error.to_string().as_bytes()))
+    };
+    for reason in [
+        "The bulk request must be terminated by a newline [\\n]",
+        "request body is required",
+    ] {
+        assert_eq!(said(reason), RequestFate::Later(Http4xx), "{reason}");
+    }
+    let long_id = said("id [x] is too long, must be no longer than 512 bytes but was: 600");
+    assert_eq!(long_id, RequestFate::Divide(Split::Document));
 }
