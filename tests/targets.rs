@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     delivery::{SERVICE, numbers},
     harness::{
-        forward, holds, http,
-        servers::Server,
+        forward, holds,
+        servers::{Server, output},
         weir::{Home, Weir, command},
     },
 };
@@ -17,28 +17,15 @@ use crate::{
 /// Records of one message.
 const RECORDS: u64 = 500;
 
-fn both(check: impl Fn(&Server)) {
-    check(&Server::elasticsearch());
-    check(&Server::opensearch());
+/// Tries it on each server.
+fn each(check: impl Fn(&Server)) {
+    Server::all().iter().for_each(check);
 }
 
 /// A router that ships to a server with these parameters.
 fn router(server: &Server, more: &str) -> Home {
-    Home::new(&format!(
-        r#"{SERVICE}
-[[match]]
-id = "es"
-tag = "**"
-type = "elasticsearch"
-hosts = ["{url}"]
-{more}
-[match.buffer]
-flush_interval = "50ms"
-retry_wait = "100ms"
-retry_max_interval = "500ms"
-"#,
-        url = server.url
-    ))
+    let parameters = format!("{}\n{more}", server.access());
+    Home::new(&format!("{SERVICE}{}", output("es", "**", &parameters)))
 }
 
 fn send(weir: &Weir, tag: &str, first: u64) {
@@ -53,7 +40,7 @@ fn send(weir: &Weir, tag: &str, first: u64) {
 
 /// What a server answers, which must be with 200.
 fn page(server: &Server, path: &str) -> Value {
-    let (status, text) = http::get(&format!("{}{path}", server.url));
+    let (status, text) = server.get(path);
     assert_eq!(status, 200, "{path}: {text}");
     serde_json::from_str(&text).expect("JSON")
 }
@@ -79,7 +66,7 @@ fn steps(weir: &Weir, result: &str) -> f64 {
 
 #[test]
 fn templates_of_each_form_shape_the_index() {
-    both(|server| {
+    each(|server| {
         let index = server.fresh_index("shaped");
         let home = router(
             server,
@@ -112,7 +99,7 @@ fn templates_of_each_form_shape_the_index() {
         ] {
             assert!(checked.text().contains(line), "{line}\n{}", checked.text());
         }
-        let (status, _) = http::get(&format!("{}/_index_template/{index}", server.url));
+        let (status, _) = server.get(&format!("/_index_template/{index}"));
         assert_eq!(status, 404, "a check changes nothing");
         for round in 0..2 {
             let weir = home.start();
@@ -142,7 +129,7 @@ fn templates_of_each_form_shape_the_index() {
 
 #[test]
 fn an_alias_rolls_over_while_documents_go_on() {
-    both(|server| {
+    each(|server| {
         let index = server.fresh_index("rolling");
         let home = router(
             server,
@@ -153,12 +140,7 @@ fn an_alias_rolls_over_while_documents_go_on() {
         for round in 0..3 {
             send(&weir, "app", round * RECORDS);
             arrive(server, &alias, (round + 1) * RECORDS);
-            let (status, text) = http::send(
-                "POST",
-                &format!("{}/{alias}/_rollover", server.url),
-                &json!({}),
-            );
-            assert_eq!(status, 200, "{text}");
+            server.send("POST", &format!("/{alias}/_rollover"), &json!({}));
         }
         let indexes = page(server, &format!("/_alias/{alias}"));
         assert_eq!(
@@ -174,7 +156,7 @@ fn an_alias_rolls_over_while_documents_go_on() {
 
 #[test]
 fn data_streams_by_tag_are_made_and_roll_over() {
-    both(|server| {
+    each(|server| {
         let stream = server.fresh_index("stream");
         let home = router(server, &format!("data_stream_name = \"{stream}-${{tag}}\""));
         let weir = home.start();
@@ -184,12 +166,7 @@ fn data_streams_by_tag_are_made_and_roll_over() {
         let one = format!("{stream}-one");
         arrive(server, &one, 2 * RECORDS);
         arrive(server, &format!("{stream}-two"), RECORDS);
-        let (status, text) = http::send(
-            "POST",
-            &format!("{}/{one}/_rollover", server.url),
-            &json!({}),
-        );
-        assert_eq!(status, 200, "{text}");
+        server.send("POST", &format!("/{one}/_rollover"), &json!({}));
         send(&weir, "one", 3 * RECORDS);
         arrive(server, &one, 3 * RECORDS);
         let hits = server.documents(&one);

@@ -23,14 +23,23 @@ use anyhow::{bail, ensure};
 const RUNS: usize = 5;
 
 /// A bench: its name, and what runs it so many times.
-type Bench = (&'static str, fn(&Path, usize) -> anyhow::Result<()>);
+type Bench = (&'static str, Run);
+
+/// How a bench is run.
+#[derive(Clone, Copy)]
+enum Run {
+    /// With the router.
+    Router(fn(&Path, usize) -> anyhow::Result<()>),
+    /// With a program of its own.
+    Alone(fn(usize) -> anyhow::Result<()>),
+}
 
 /// All of them, in the order in which they run.
 const BENCHES: [Bench; 4] = [
-    ("encoding", encoding::run),
-    ("passing", passing::run),
-    ("durability", durability::run),
-    ("recovery", recovery::run),
+    ("encoding", Run::Alone(encoding::run)),
+    ("passing", Run::Router(passing::run)),
+    ("durability", Run::Router(durability::run)),
+    ("recovery", Run::Router(recovery::run)),
 ];
 
 /// Runs the command.
@@ -48,11 +57,19 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
         }
     }
     ensure!(runs > 0, "the number of runs is at least 1");
-    let binary = build()?;
+    let is_router = |(_, bench): &Bench| matches!(bench, Run::Router(_));
+    let binary = if wanted.iter().any(is_router) {
+        build()?
+    } else {
+        PathBuf::new()
+    };
     // The router has the first core to itself; the load and the servers share the others.
     measure::pin_self_to_other_cores()?;
     for (_, bench) in wanted {
-        bench(&binary, runs)?;
+        match bench {
+            Run::Router(run) => run(&binary, runs)?,
+            Run::Alone(run) => run(runs)?,
+        }
     }
     Ok(())
 }

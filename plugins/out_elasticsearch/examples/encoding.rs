@@ -1,5 +1,6 @@
 //! What a document costs: `encoding ENTRIES PORT RUNS` reads entries from a file, encodes them, does the same by a tree of
-//! values in turns, and ships them to a bulk server on loopback. Prints CPU microseconds per record of each, as medians.
+//! values in turns, and ships them to a bulk server on loopback. Prints the bytes of a document with its action line, and
+//! CPU microseconds per record of each, as medians.
 //! `cargo xtask bench encoding` runs it.
 
 #![expect(clippy::print_stdout, reason = "a command")]
@@ -43,6 +44,7 @@ fn main() -> Result<()> {
         live: None,
         attempt: 0,
     };
+    let mut bytes = 0;
     let mut times: [Vec<f64>; 3] = Default::default();
     for _ in 0..runs.parse::<usize>()? {
         let (ours, body) = timed(|| Ok(runtime.block_on(encoder.encode(chunk))))?;
@@ -51,12 +53,13 @@ fn main() -> Result<()> {
         if outcome != Outcome::Delivered || body.len() < same.len() {
             return Err(format!("{outcome:?}, {} and {} bytes", body.len(), same.len()).into());
         }
+        bytes = body.len() / frames[0].count as usize;
         for (list, time) in times.iter_mut().zip([ours, tree, whole]) {
             list.push(time.as_secs_f64() * 1e6 / f64::from(frames[0].count));
         }
     }
     let [ours, tree, whole] = times.map(median);
-    println!("{ours:.3} {tree:.3} {whole:.3}");
+    println!("{bytes} {ours:.3} {tree:.3} {whole:.3}");
     Ok(())
 }
 

@@ -13,15 +13,16 @@ const OTHERS: [(&str, &str); 3] = [
 /// The same for a second round, of those tests that ask for a guarded server.
 const GUARDED: [(&str, &str); 1] = [("WEIR_GUARDED", "opensearch-2-guarded")];
 /// Modules of the first round.
-const MODULES: [&str; 5] = [
+const MODULES: [&str; 6] = [
     "elasticsearch::",
     "matrix::",
     "outage::",
     "reach::",
+    "targets::",
     "traps::",
 ];
 /// Tests of the second round.
-const TESTS: [&str; 2] = ["matrix::guarded::", "traps::size::"];
+const TESTS: [&str; 3] = ["matrix::guarded::", "targets::", "traps::size::"];
 
 /// Runs the campaign.
 ///
