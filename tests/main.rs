@@ -51,3 +51,4 @@ mod stages;
 mod syslog;
 mod tail;
 mod tracing;
+mod unavailable;

@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
+pub(crate) mod refusing;
 mod request;
 pub(crate) mod scripted;
 pub(crate) mod servers;

@@ -10,6 +10,7 @@ mod items;
 mod life;
 mod requests;
 mod sizes;
+mod updates;
 
 use std::time::Duration;
 
