@@ -15,6 +15,8 @@ use crate::{
     operation::Operation,
     scribe::{Place, Scribe},
     shape::Shape,
+    targets::Targets,
+    timing::{AgeLimit, RecordTime},
 };
 
 /// How records become documents.
@@ -31,7 +33,11 @@ pub(crate) struct Recipe {
     pub(crate) identity: bool,
     pub(crate) id_key: Option<FieldPath>,
     pub(crate) routing_key: Option<FieldPath>,
-    pub(crate) time_key: Option<String>,
+    /// The field that the time is added to.
+    pub(crate) timestamp_key: Option<String>,
+    /// The time that records have in a field.
+    pub(crate) record_time: Option<RecordTime>,
+    pub(crate) age_limit: Option<AgeLimit>,
     /// Digits of a second.
     pub(crate) time_digits: u8,
     pub(crate) tag_key: Option<String>,
@@ -52,10 +58,11 @@ pub(crate) struct Patch {
 }
 
 impl Recipe {
-    /// What is added to the documents of a tag, of those fields that `keeps` takes.
-    pub(crate) fn lead(&self, tag: &Tag, keeps: impl Fn(&str) -> bool) -> Lead {
+    /// What is added to the documents of a tag, of those fields that `keeps` takes; with the time where it `stamps`.
+    pub(crate) fn lead(&self, tag: &Tag, stamps: bool, keeps: impl Fn(&str) -> bool) -> Lead {
         let mut lead = Lead::new();
-        if let Some(key) = self.time_key.as_ref().filter(|key| keeps(key)) {
+        let timestamp_key = self.timestamp_key.as_ref().filter(|_| stamps);
+        if let Some(key) = timestamp_key.filter(|key| keeps(key)) {
             lead = lead.time_to(key, self.time_digits);
         }
         if let Some(key) = self.tag_key.as_ref().filter(|key| keeps(key)) {
@@ -74,6 +81,8 @@ pub(crate) struct Documents {
     pub(crate) slots: Vec<(u32, usize)>,
     /// Records that cannot become documents.
     pub(crate) refused: Vec<(u32, Verdict)>,
+    /// The index of each record, where requests have it in their address.
+    pub(crate) targets: Option<Targets>,
 }
 
 impl Documents {
@@ -91,6 +100,19 @@ impl Documents {
     /// Action line and document of the record at `position`.
     pub(crate) fn part(&self, position: usize) -> &[u8] {
         self.body.get(self.range(position)).unwrap_or_default()
+    }
+
+    /// The positions in the table, of those that may go together.
+    pub(crate) fn groups(&self) -> Vec<Vec<usize>> {
+        match &self.targets {
+            None => vec![(0..self.slots.len()).collect()],
+            Some(targets) => targets.groups(),
+        }
+    }
+
+    /// The index that a request with these records has in its address.
+    pub(crate) fn index_of(&self, positions: &[usize]) -> Option<&str> {
+        self.targets.as_ref()?.name_of(*positions.first()?)
     }
 
     /// The body of a request with these records, in ascending order. Shared when they stand together.
@@ -128,5 +150,6 @@ pub(crate) async fn write(recipe: &Recipe, chunk: ChunkView<'_>) -> Documents {
         body: scribe.body.into(),
         slots: scribe.slots,
         refused: scribe.refused,
+        targets: scribe.targets,
     }
 }

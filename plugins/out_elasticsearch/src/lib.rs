@@ -3,17 +3,22 @@
 mod action;
 mod address;
 mod answer;
+mod aws;
 mod bulk;
 mod choices;
+mod cloud;
 mod config;
 mod connection;
 mod counters;
+mod credentials;
 mod cuts;
 mod date;
 mod delivery;
 mod document;
 mod flat;
+mod fluentd;
 mod gzip;
+mod host;
 mod hosts;
 mod identity;
 mod index;
@@ -22,14 +27,21 @@ mod judge;
 mod operation;
 mod pen;
 mod policy;
+mod proof;
 mod reach;
 mod refusal;
 mod report;
+mod roster;
 mod scribe;
 mod settings;
 mod shape;
+mod sniff;
+mod ssl;
+mod targets;
 #[cfg(test)]
 mod tests;
+mod timing;
+mod transport;
 mod undot;
 
 use std::sync::{
@@ -45,7 +57,10 @@ use sdk::{
 };
 
 use bulk::Bulk;
-pub use config::{Compression, Config, DocumentId, Dots, Level, OpType, Scheme};
+pub use config::{
+    Compression, Config, ContentType, DocumentId, Dots, Endpoint, Fluentd, Level, OpType, Scheme,
+    Selector, Service, Sniffing, Ssl, SslVersion, Timing,
+};
 use connection::Connector;
 use counters::Counters;
 use delivery::Delivery;
@@ -53,6 +68,7 @@ use document::Recipe;
 use hosts::Hosts;
 pub use policy::{OnAuthError, OnConflict};
 use report::Report;
+use roster::Roster;
 use settings::Settings;
 
 /// What the engine knows of this plugin.
@@ -80,11 +96,15 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
 impl Elasticsearch {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
         let connector = Connector::new(config, cx.clock.clone());
+        let mut errors = Vec::new();
+        let record_time = config
+            .timing
+            .record_time(&cx.clock, &cx.metrics, &mut errors);
         let (settings, connector) = match (config.settle(), connector) {
-            (Ok(settings), Ok(connector)) => (settings, connector),
+            (Ok(settings), Ok(connector)) if errors.is_empty() => (settings, connector),
             (settings, connector) => {
-                let errors = settings.err().into_iter().chain(connector.err());
-                return Err(errors.flatten().collect());
+                let others = settings.err().into_iter().chain(connector.err());
+                return Err(others.flatten().chain(errors).collect());
             }
         };
         let Settings {
@@ -96,6 +116,7 @@ impl Elasticsearch {
             patch,
             gzip_level,
             bulk_max_bytes,
+            choosing,
         } = settings;
         let identity = config.document_id == DocumentId::Identity;
         let adds = |adds: bool, key: &String| {
@@ -108,6 +129,7 @@ impl Elasticsearch {
                 is_plain: !operation.op_type.needs_id() && shape.is_none(),
                 reads_records: index.reads_records()
                     || target_index.is_some()
+                    || record_time.is_some()
                     || config.id_key.is_some()
                     || config.routing_key.is_some(),
                 index,
@@ -115,7 +137,9 @@ impl Elasticsearch {
                 identity,
                 id_key: config.id_key.clone(),
                 routing_key: config.routing_key.clone(),
-                time_key: adds(config.include_timestamp, &config.time_key),
+                timestamp_key: adds(config.include_timestamp, &config.timing.timestamp_key),
+                record_time,
+                age_limit: config.timing.age_limit(&cx.clock),
                 time_digits: config.time_precision,
                 tag_key: adds(config.include_tag_key, &config.tag_key),
                 shape,
@@ -123,14 +147,19 @@ impl Elasticsearch {
                 hostname: cx.hostname.to_string(),
             },
             bulk: Bulk {
-                hosts: Hosts::new(addresses, connector, &cx.metrics),
+                hosts: Hosts::new(
+                    Roster::new(addresses, choosing, &cx.metrics),
+                    connector,
+                    &cx.metrics,
+                ),
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
+                unrecoverable: config.unrecoverable_error_types.0.clone(),
                 op_type: operation.op_type,
                 has_ids: identity || operation.needs_id,
                 gzip_level,
                 body_max: AtomicUsize::new(bulk_max_bytes),
-                plain_json: AtomicBool::new(false),
+                plain_json: AtomicBool::new(config.content_type == ContentType::Json),
                 counters: Counters::new(&cx.metrics),
                 report: Report::new(Arc::clone(&cx.id)),
             },

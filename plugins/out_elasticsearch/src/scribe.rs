@@ -13,6 +13,8 @@ use crate::{
     index::{self, View},
     pen::Pen,
     refusal::Refusal,
+    targets::Targets,
+    timing::{AgeLimit, RecordTime, Window},
 };
 
 /// Bytes that are written before other tasks get a turn.
@@ -66,6 +68,8 @@ pub(crate) struct Scribe<'a> {
     pen: Pen<'a>,
     line: ActionLine,
     tag: Option<Tag>,
+    window: Option<Window>,
+    pub(crate) targets: Option<Targets>,
 }
 
 impl<'a> Scribe<'a> {
@@ -78,6 +82,8 @@ impl<'a> Scribe<'a> {
             pen: Pen::new(recipe),
             line: ActionLine::new(recipe.operation),
             tag: None,
+            window: recipe.age_limit.as_ref().map(AgeLimit::window),
+            targets: recipe.operation.index_in_url.then(Targets::default),
         }
     }
 
@@ -100,7 +106,10 @@ impl<'a> Scribe<'a> {
             }
             let start = self.body.len();
             match self.record(&place.frame.tag, &mut place.reader, number) {
-                Ok(()) => self.slots.push((index, self.body.len())),
+                Ok(()) => {
+                    self.slots.push((index, self.body.len()));
+                    self.targets.iter_mut().for_each(Targets::push);
+                }
                 Err(refusal) => {
                     self.body.truncate(start);
                     let failure = Failure::new(FailureKind::Serialize, refusal.to_string());
@@ -134,26 +143,45 @@ impl<'a> Scribe<'a> {
         written
     }
 
+    fn set_index(&mut self, name: &str, period: Option<i64>) {
+        self.line.set_index(name, period);
+        if let Some(targets) = &mut self.targets {
+            targets.set(name);
+        }
+    }
+
     fn entry(&mut self, tag: &Tag, reader: &mut Reader<'_>, place: u32) -> Result<(), Refusal> {
-        let (time, _, surplus) = event_header(reader)?;
+        let (of_event, _, surplus) = event_header(reader)?;
         let recipe = self.recipe;
         let record = if recipe.reads_records {
             Some(reader.clone().value()?)
         } else {
             None
         };
+        let of_record = recipe.record_time.as_ref().and_then(|time| time.of(record));
+        let time = of_record.unwrap_or(of_event);
+        let excludes = recipe
+            .record_time
+            .as_ref()
+            .is_some_and(RecordTime::excludes);
+        self.pen.stamps = of_record.is_none() || !excludes;
+        let named = self.window.map_or(time, |window| window.limit(time));
         let target = recipe.target_index.as_ref();
-        let period = recipe.index.period(time);
+        let period = recipe.index.period(named);
         if let Some(value) = target.and_then(|path| given(record, path)) {
             let name = name_of(value).map_err(Refusal::Index)?;
-            self.line.set_index(&name, None);
+            self.set_index(&name, None);
         } else if !self.line.has_index(period) {
-            let view = View { tag, time, record };
+            let view = View {
+                tag,
+                time: named,
+                record,
+            };
             let name = recipe
                 .index
                 .render(&view, &recipe.hostname)
                 .map_err(Refusal::Index)?;
-            self.line.set_index(&name, period);
+            self.set_index(&name, period);
         }
         let parts = Parts {
             id: text_of(record, recipe.id_key.as_ref()),

@@ -69,6 +69,164 @@ fn contradictions_are_all_found() {
 }
 
 #[test]
+fn who_we_say_that_we_are_must_be_clear() {
+    let endpoint = |more: Value| {
+        let mut table = json!({ "url": "https://x", "region": "eu-central-1" });
+        table
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "endpoint": table })
+    };
+    for (params, places) in [
+        (
+            json!({ "user": "u", "password": "p", "password_file": "f" }),
+            &["/password_file"][..],
+        ),
+        (json!({ "password_file": "f" }), &["/password_file"]),
+        (
+            json!({ "api_key": "k", "api_key_file": "f" }),
+            &["/api_key_file"],
+        ),
+        (json!({ "bearer_token": "a\nb" }), &["/bearer_token"]),
+        (
+            json!({ "user": "u", "bearer_token": "t", "api_key_file": "f" }),
+            &["/api_key_file", "/bearer_token"],
+        ),
+        (json!({ "cloud_id": "x" }), &["/cloud_id"]),
+        (
+            json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u", "host": "h" }),
+            &["/cloud_id", "/cloud_auth"],
+        ),
+        (json!({ "cloud_auth": "u:p" }), &["/cloud_auth"]),
+        (
+            json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u:p", "api_key": "k" }),
+            &["/cloud_id", "/cloud_auth"],
+        ),
+        (json!({ "client_key_pass": "p" }), &["/client_key_pass"]),
+        (json!({ "ssl_version": "TLSv1" }), &["/ssl_version"]),
+        (
+            json!({ "ssl_version": "TLSv1_3", "ssl_min_version": "TLSv1_3" }),
+            &["/ssl_version", "/ssl_min_version"],
+        ),
+        (
+            json!({ "ssl_max_version": "TLSv1_2" }),
+            &["/ssl_max_version"],
+        ),
+        (
+            endpoint(json!({ "access_key_id": "a" })),
+            &["/endpoint/access_key_id"],
+        ),
+        (
+            endpoint(json!({ "secret_access_key": "a" })),
+            &["/endpoint/secret_access_key"],
+        ),
+        (
+            endpoint(json!({ "session_token": "a" })),
+            &["/endpoint/session_token"],
+        ),
+        (
+            endpoint(
+                json!({ "access_key_id": "a", "secret_access_key": "b", "assume_role_arn": "c" }),
+            ),
+            &["/endpoint/assume_role_arn"],
+        ),
+        (
+            endpoint(json!({ "assume_role_web_identity_token_file": "f" })),
+            &["/endpoint/assume_role_web_identity_token_file"],
+        ),
+        (
+            endpoint(json!({ "ecs_container_credentials_relative_uri": "v2" })),
+            &["/endpoint/ecs_container_credentials_relative_uri"],
+        ),
+        (
+            endpoint(json!({ "sts_endpoint": "sts" })),
+            &["/endpoint/sts_endpoint"],
+        ),
+        (
+            endpoint(json!({ "region": "EU Central" })),
+            &["/endpoint/region"],
+        ),
+        (
+            endpoint(json!({ "url": "https://u:p@x" })),
+            &["/endpoint/url"],
+        ),
+        (endpoint(json!({ "url": "ftp://x" })), &["/endpoint/url"]),
+    ] {
+        refused(&params, places);
+    }
+    let mut params = endpoint(json!({}));
+    params["hosts"] = json!("h");
+    params["user"] = json!("u");
+    refused(&params, &["/endpoint", "/endpoint"]);
+    let spoken = json!({ "ssl_version": "TLSv1_2", "ssl_min_version": "TLSv1_2", "ssl_max_version": "TLSv1_3" });
+    settle(spoken);
+    let url = |params| settle(params).addresses[0].url.to_string();
+    assert_eq!(url(endpoint(json!({}))), "https://x/");
+    assert_eq!(url(endpoint(json!({ "url": "http://x/" }))), "http://x/");
+    let settings = settle(json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u:p:q" }));
+    assert_eq!(settings.addresses[0].url.as_str(), "https://abc.x.io/");
+    let (user, password) = settings.addresses[0].login.clone().unwrap();
+    assert_eq!((user.as_str(), password.expose()), ("u", "p:q"));
+}
+
+#[test]
+fn what_fluentd_has_and_weir_has_not_is_named_or_taken() {
+    for (params, place) in [
+        (json!({ "retry_tag": "again" }), "/retry_tag"),
+        (
+            json!({ "ignore_exceptions": "[\"Elasticsearch::Transport::Transport::ServerError\"]" }),
+            "/ignore_exceptions",
+        ),
+        (
+            json!({ "target_index_affinity": true }),
+            "/target_index_affinity",
+        ),
+        (
+            json!({ "metadata": { "include_chunk_id": true } }),
+            "/metadata",
+        ),
+        (json!({ "delimiter": "-" }), "/delimiter"),
+        (
+            json!({ "sniffer_class_name": "Mine" }),
+            "/sniffer_class_name",
+        ),
+        (
+            json!({ "selector_class_name": "Mine" }),
+            "/selector_class_name",
+        ),
+        (
+            json!({ "selector": "priority", "selector_class_name": "RoundRobin" }),
+            "/selector_class_name",
+        ),
+        (json!({ "reload_after": 0 }), "/reload_after"),
+        (json!({ "time_key_format": "%Y" }), "/time_key_format"),
+        (
+            json!({ "time_key_exclude_timestamp": true }),
+            "/time_key_exclude_timestamp",
+        ),
+        (
+            json!({ "time_key": "t", "time_key_format": "%!" }),
+            "/time_key_format",
+        ),
+        (json!({ "hosts": "es-${tag}" }), "/hosts"),
+    ] {
+        refused(&params, &[place]);
+        let errors = crate::build(params, &BuildCx::detached("es"))
+            .err()
+            .unwrap();
+        assert!(errors[0].help.is_some(), "{place}");
+    }
+    settle(json!({
+        "reconnect_on_error": true, "http_backend": "typhoeus", "http_backend_excon_nonblock": false,
+        "prefer_oj_serializer": true, "with_transporter_log": true, "validate_client_version": true,
+        "log_es_400_reason": true, "time_parse_error_tag": "x", "emit_error_label_event": false,
+        "exception_backup": false, "target_index_affinity": false, "metadata": { "include_chunk_id": false },
+        "delimiter": ".", "reload_after": -1, "content_type": "application/json"
+    }));
+}
+
+#[test]
 fn operations_must_make_sense() {
     for name in ["op_type", "write_operation"] {
         for op_type in ["update", "upsert", "delete"] {
