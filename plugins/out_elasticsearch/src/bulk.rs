@@ -52,8 +52,7 @@ impl Bulk {
 
     /// Whether the operator gives up records with this error.
     pub(crate) fn gives_up(&self, error: &ItemError) -> bool {
-        let kinds = &self.unrecoverable;
-        kinds.iter().any(|kind| *kind == error.kind)
+        self.unrecoverable.contains(&error.kind)
     }
 
     /// Sends one body, for this index where it stands in the address.

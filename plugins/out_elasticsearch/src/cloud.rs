@@ -126,7 +126,7 @@ mod tests {
     fn what_is_no_id_is_refused() {
         let encode = |text: &str| format!("x:{}", STANDARD.encode(text));
         for id in [
-            "".to_owned(),
+            String::new(),
             "x:???".into(),
             encode("only"),
             encode("$abc$def"),

@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     connection::{Connector, Encoding, Question},
     counters,
-    roster::Roster,
+    roster::{Choosing, Roster},
     sniff,
     transport::{Broken, Reply, Transport},
 };
@@ -51,9 +51,14 @@ pub(crate) struct NoHost {
 }
 
 impl Hosts {
-    pub(crate) fn new(roster: Roster, connector: Connector, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        choosing: Choosing,
+        connector: Connector,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
-            roster,
+            roster: Roster::new(addresses, choosing, metrics),
             connector,
             ambiguous: counters::ambiguous(metrics),
             asking: Mutex::default(),

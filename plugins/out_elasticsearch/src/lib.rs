@@ -68,8 +68,8 @@ use document::Recipe;
 use hosts::Hosts;
 pub use policy::{OnAuthError, OnConflict};
 use report::Report;
-use roster::Roster;
 use settings::Settings;
+use timing::RecordTime;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -93,20 +93,29 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
     Ok(Arc::new(Elasticsearch::new(&config, cx)?))
 }
 
+/// Reads the parameters, and tells of all mistakes at once.
+fn prepare(
+    config: &Config,
+    cx: &BuildCx,
+) -> Result<(Settings, Connector, Option<RecordTime>), ConfigErrors> {
+    let connector = Connector::new(config, cx.clock.clone());
+    let mut errors = Vec::new();
+    let timing = &config.timing;
+    let record_time = timing.record_time(&cx.clock, &cx.metrics, &mut errors);
+    match (config.settle(), connector) {
+        (Ok(settings), Ok(connector)) if errors.is_empty() => {
+            Ok((settings, connector, record_time))
+        }
+        (settings, connector) => {
+            let others = settings.err().into_iter().chain(connector.err());
+            Err(others.flatten().chain(errors).collect())
+        }
+    }
+}
+
 impl Elasticsearch {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
-        let connector = Connector::new(config, cx.clock.clone());
-        let mut errors = Vec::new();
-        let record_time = config
-            .timing
-            .record_time(&cx.clock, &cx.metrics, &mut errors);
-        let (settings, connector) = match (config.settle(), connector) {
-            (Ok(settings), Ok(connector)) if errors.is_empty() => (settings, connector),
-            (settings, connector) => {
-                let others = settings.err().into_iter().chain(connector.err());
-                return Err(others.flatten().chain(errors).collect());
-            }
-        };
+        let (settings, connector, record_time) = prepare(config, cx)?;
         let Settings {
             addresses,
             index,
@@ -147,11 +156,7 @@ impl Elasticsearch {
                 hostname: cx.hostname.to_string(),
             },
             bulk: Bulk {
-                hosts: Hosts::new(
-                    Roster::new(addresses, choosing, &cx.metrics),
-                    connector,
-                    &cx.metrics,
-                ),
+                hosts: Hosts::new(addresses, choosing, connector, &cx.metrics),
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
                 unrecoverable: config.unrecoverable_error_types.0.clone(),

@@ -15,15 +15,12 @@ pub(crate) struct Targets {
 impl Targets {
     /// What follows goes to this index.
     pub(crate) fn set(&mut self, name: &str) {
-        self.current = match self.numbers.get(name) {
-            Some(number) => *number,
-            None => {
-                let number = self.names.len();
-                self.names.push(name.to_owned());
-                self.numbers.insert(name.to_owned(), number);
-                number
-            }
-        };
+        self.current = self.numbers.get(name).copied().unwrap_or_else(|| {
+            let number = self.names.len();
+            self.names.push(name.to_owned());
+            self.numbers.insert(name.to_owned(), number);
+            number
+        });
     }
 
     /// There is one more document.

@@ -77,73 +77,77 @@ fn default_refresh() -> Interval {
 impl Endpoint {
     /// Complains of what does not go together.
     pub(crate) fn check(&self, errors: &mut ConfigErrors) {
-        let mut complain = |name: &str, message: &str, help: &str| {
-            errors.push(ConfigError::at(format!("/endpoint/{name}"), message).help(help));
-        };
-        let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let has_id = is_given(&self.access_key_id);
-        let has_secret =
-            (self.secret_access_key.as_ref()).is_some_and(|key| !key.expose().is_empty());
-        if has_id != has_secret {
+        self.check_keys(errors);
+        self.check_role(errors);
+        if let Some(address) = &self.sts_endpoint
+            && !is_http(address)
+        {
+            let help = "write it as in \"https://sts.eu-central-1.amazonaws.com\"";
+            errors.push(at("sts_endpoint", "this is no address").help(help));
+        }
+        let regions = [
+            ("region", Some(&self.region)),
+            (
+                "sts_credentials_region",
+                self.sts_credentials_region.as_ref(),
+            ),
+        ];
+        let is_right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        for (name, region) in regions {
+            if region.is_some_and(|region| !region.chars().all(is_right)) {
+                let help = "write it as in \"eu-central-1\"";
+                errors.push(at(name, "this is no region").help(help));
+            }
+        }
+    }
+
+    fn has_id(&self) -> bool {
+        let id = self.access_key_id.as_ref();
+        id.is_some_and(|id| !id.is_empty())
+    }
+
+    fn check_keys(&self, errors: &mut ConfigErrors) {
+        let has_id = self.has_id();
+        let secret = self.secret_access_key.as_ref();
+        if has_id != secret.is_some_and(|key| !key.expose().is_empty()) {
             let name = if has_id {
                 "access_key_id"
             } else {
                 "secret_access_key"
             };
             let message = "`access_key_id` and `secret_access_key` belong together";
-            complain(
-                name,
-                message,
-                "give both, or none to take the keys of the environment",
-            );
+            let help = "give both, or none to take the keys of the environment";
+            errors.push(at(name, message).help(help));
         }
         if self.session_token.is_some() && !has_id {
             let message = "the token belongs to an access key, and there is none";
-            complain(
-                "session_token",
-                message,
-                "add `access_key_id` and `secret_access_key`",
-            );
+            let help = "add `access_key_id` and `secret_access_key`";
+            errors.push(at("session_token", message).help(help));
         }
-        if has_id && self.assume_role_arn.is_some() {
+        let uri = self.ecs_container_credentials_relative_uri.as_ref();
+        if uri.is_some_and(|uri| !uri.starts_with('/')) {
+            let help = "write it as in AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, with `/` in front";
+            let name = "ecs_container_credentials_relative_uri";
+            errors.push(at(name, "this is no path").help(help));
+        }
+    }
+
+    fn check_role(&self, errors: &mut ConfigErrors) {
+        if self.has_id() && self.assume_role_arn.is_some() {
             let message = "with an access key, no role is taken on";
             let help = "remove `assume_role_arn`, or give the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            complain("assume_role_arn", message, help);
+            errors.push(at("assume_role_arn", message).help(help));
         }
         if self.assume_role_web_identity_token_file.is_some() && self.assume_role_arn.is_none() {
             let message = "the token is for taking on a role, and none is named";
-            complain(
-                "assume_role_web_identity_token_file",
-                message,
-                "add `assume_role_arn`",
-            );
-        }
-        if (self.ecs_container_credentials_relative_uri.as_deref())
-            .is_some_and(|uri| !uri.starts_with('/'))
-        {
-            let message = "this is no path";
-            let help = "write it as in AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, with `/` in front";
-            complain("ecs_container_credentials_relative_uri", message, help);
-        }
-        if let Some(address) = &self.sts_endpoint
-            && !is_http(address)
-        {
-            let help = "write it as in \"https://sts.eu-central-1.amazonaws.com\"";
-            complain("sts_endpoint", "this is no address", help);
-        }
-        for (name, region) in [
-            ("region", Some(&self.region)),
-            (
-                "sts_credentials_region",
-                self.sts_credentials_region.as_ref(),
-            ),
-        ] {
-            let is_right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if region.is_some_and(|region| !region.chars().all(is_right)) {
-                complain(name, "this is no region", "write it as in \"eu-central-1\"");
-            }
+            let name = "assume_role_web_identity_token_file";
+            errors.push(at(name, message).help("add `assume_role_arn`"));
         }
     }
+}
+
+fn at(name: &str, message: &str) -> ConfigError {
+    ConfigError::at(format!("/endpoint/{name}"), message)
 }
 
 fn is_http(address: &str) -> bool {

@@ -79,11 +79,10 @@ pub(crate) fn sign(keys: &Keys, scope: Scope<'_>, date: &str, request: &Request<
 fn canonical(request: &Request<'_>, names: &str) -> String {
     let path = percent_encode(request.path.as_bytes(), RESERVED_IN_PATH);
     let query = canonical_query(request.query);
-    let headers: String = request
-        .headers
-        .iter()
-        .map(|(name, value)| format!("{name}:{value}\n"))
-        .collect();
+    let mut headers = String::new();
+    for (name, value) in request.headers {
+        headers.extend([name, ":", value, "\n"]);
+    }
     let (method, digest) = (request.method, request.digest);
     format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{digest}")
 }
@@ -112,6 +111,13 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for half in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(half.into(), 16));
+        }
+    }
+    text
 }

@@ -68,16 +68,20 @@ fn contradictions_are_all_found() {
     );
 }
 
+/// A table `endpoint` with more in it.
+fn endpoint(more: &Value) -> Value {
+    let mut table = json!({ "url": "https://x", "region": "eu-central-1" });
+    let more = more.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(more);
+    json!({ "endpoint": table })
+}
+
+/// An id of a deployment: `x.io$abc$def`.
+const CLOUD: &str = "n:eC5pbyRhYmMkZGVm";
+
 #[test]
 fn who_we_say_that_we_are_must_be_clear() {
-    let endpoint = |more: Value| {
-        let mut table = json!({ "url": "https://x", "region": "eu-central-1" });
-        table
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({ "endpoint": table })
-    };
+    let two = ["/api_key_file", "/bearer_token"];
     for (params, places) in [
         (
             json!({ "user": "u", "password": "p", "password_file": "f" }),
@@ -91,19 +95,69 @@ fn who_we_say_that_we_are_must_be_clear() {
         (json!({ "bearer_token": "a\nb" }), &["/bearer_token"]),
         (
             json!({ "user": "u", "bearer_token": "t", "api_key_file": "f" }),
-            &["/api_key_file", "/bearer_token"],
+            &two,
         ),
         (json!({ "cloud_id": "x" }), &["/cloud_id"]),
         (
-            json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u", "host": "h" }),
+            json!({ "cloud_id": CLOUD, "cloud_auth": "u", "host": "h" }),
             &["/cloud_id", "/cloud_auth"],
         ),
         (json!({ "cloud_auth": "u:p" }), &["/cloud_auth"]),
         (
-            json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u:p", "api_key": "k" }),
-            &["/cloud_id", "/cloud_auth"],
+            json!({ "cloud_id": CLOUD, "cloud_auth": "u:p", "api_key": "k" }),
+            &["/cloud_auth"],
         ),
-        (json!({ "client_key_pass": "p" }), &["/client_key_pass"]),
+    ] {
+        refused(&params, places);
+    }
+    let settings = settle(json!({ "cloud_id": CLOUD, "cloud_auth": "u:p:q" }));
+    assert_eq!(settings.addresses[0].url.as_str(), "https://abc.x.io/");
+    let (user, password) = settings.addresses[0].login.clone().unwrap();
+    assert_eq!((user.as_str(), password.expose()), ("u", "p:q"));
+}
+
+#[test]
+fn an_endpoint_must_make_sense() {
+    for (more, place) in [
+        (json!({ "access_key_id": "a" }), "access_key_id"),
+        (json!({ "secret_access_key": "a" }), "secret_access_key"),
+        (json!({ "session_token": "a" }), "session_token"),
+        (
+            json!({ "access_key_id": "a", "secret_access_key": "b", "assume_role_arn": "c" }),
+            "assume_role_arn",
+        ),
+        (
+            json!({ "assume_role_web_identity_token_file": "f" }),
+            "assume_role_web_identity_token_file",
+        ),
+        (
+            json!({ "ecs_container_credentials_relative_uri": "v2" }),
+            "ecs_container_credentials_relative_uri",
+        ),
+        (json!({ "sts_endpoint": "sts" }), "sts_endpoint"),
+        (json!({ "region": "EU Central" }), "region"),
+        (
+            json!({ "sts_credentials_region": "EU" }),
+            "sts_credentials_region",
+        ),
+        (json!({ "url": "https://u:p@x" }), "url"),
+        (json!({ "url": "ftp://x" }), "url"),
+    ] {
+        refused(&endpoint(&more), &[&format!("/endpoint/{place}")]);
+    }
+    let mut params = endpoint(&json!({}));
+    params["hosts"] = json!("h");
+    params["user"] = json!("u");
+    refused(&params, &["/endpoint", "/endpoint"]);
+    let url = |more: Value| settle(endpoint(&more)).addresses[0].url.to_string();
+    assert_eq!(url(json!({})), "https://x/");
+    assert_eq!(url(json!({ "url": "http://x/" })), "http://x/");
+}
+
+#[test]
+fn versions_of_tls_are_those_that_are_spoken() {
+    for (params, places) in [
+        (json!({ "client_key_pass": "p" }), &["/client_key_pass"][..]),
         (json!({ "ssl_version": "TLSv1" }), &["/ssl_version"]),
         (
             json!({ "ssl_version": "TLSv1_3", "ssl_min_version": "TLSv1_3" }),
@@ -113,61 +167,12 @@ fn who_we_say_that_we_are_must_be_clear() {
             json!({ "ssl_max_version": "TLSv1_2" }),
             &["/ssl_max_version"],
         ),
-        (
-            endpoint(json!({ "access_key_id": "a" })),
-            &["/endpoint/access_key_id"],
-        ),
-        (
-            endpoint(json!({ "secret_access_key": "a" })),
-            &["/endpoint/secret_access_key"],
-        ),
-        (
-            endpoint(json!({ "session_token": "a" })),
-            &["/endpoint/session_token"],
-        ),
-        (
-            endpoint(
-                json!({ "access_key_id": "a", "secret_access_key": "b", "assume_role_arn": "c" }),
-            ),
-            &["/endpoint/assume_role_arn"],
-        ),
-        (
-            endpoint(json!({ "assume_role_web_identity_token_file": "f" })),
-            &["/endpoint/assume_role_web_identity_token_file"],
-        ),
-        (
-            endpoint(json!({ "ecs_container_credentials_relative_uri": "v2" })),
-            &["/endpoint/ecs_container_credentials_relative_uri"],
-        ),
-        (
-            endpoint(json!({ "sts_endpoint": "sts" })),
-            &["/endpoint/sts_endpoint"],
-        ),
-        (
-            endpoint(json!({ "region": "EU Central" })),
-            &["/endpoint/region"],
-        ),
-        (
-            endpoint(json!({ "url": "https://u:p@x" })),
-            &["/endpoint/url"],
-        ),
-        (endpoint(json!({ "url": "ftp://x" })), &["/endpoint/url"]),
     ] {
         refused(&params, places);
     }
-    let mut params = endpoint(json!({}));
-    params["hosts"] = json!("h");
-    params["user"] = json!("u");
-    refused(&params, &["/endpoint", "/endpoint"]);
-    let spoken = json!({ "ssl_version": "TLSv1_2", "ssl_min_version": "TLSv1_2", "ssl_max_version": "TLSv1_3" });
-    settle(spoken);
-    let url = |params| settle(params).addresses[0].url.to_string();
-    assert_eq!(url(endpoint(json!({}))), "https://x/");
-    assert_eq!(url(endpoint(json!({ "url": "http://x/" }))), "http://x/");
-    let settings = settle(json!({ "cloud_id": "n:eC5pbyRhYmMkZGVm", "cloud_auth": "u:p:q" }));
-    assert_eq!(settings.addresses[0].url.as_str(), "https://abc.x.io/");
-    let (user, password) = settings.addresses[0].login.clone().unwrap();
-    assert_eq!((user.as_str(), password.expose()), ("u", "p:q"));
+    settle(json!({
+        "ssl_version": "TLSv1_2", "ssl_min_version": "TLSv1_2", "ssl_max_version": "TLSv1_3"
+    }));
 }
 
 #[test]

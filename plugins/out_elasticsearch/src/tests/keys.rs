@@ -175,17 +175,12 @@ async fn a_role_is_taken_on_with_other_keys_in_a_request_that_is_signed() {
             .into_iter()
             .map(|name| (name, visitor.header(name).unwrap()))
             .collect();
-        let digest: String = visitor
-            .digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let request = sign::Request {
             method: "POST",
             path: "/",
             query: "",
             headers: &headers,
-            digest: &digest,
+            digest: &visitor.digest,
         };
         let scope = Scope {
             region: "us-east-1",

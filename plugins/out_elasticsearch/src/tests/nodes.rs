@@ -227,7 +227,10 @@ async fn the_index_can_stand_in_the_address() {
             );
         }
     }
-    // Without ids of our own there may be nothing in an action at all.
+}
+
+#[tokio::test]
+async fn an_action_may_have_nothing_in_it_but_the_operation() {
     let server = Server::start().await;
     let params = json!({ "include_index_in_url": true, "document_id": "none" });
     let (output, _) = build(&[server.url()], &params);

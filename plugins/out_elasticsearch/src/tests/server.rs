@@ -25,6 +25,8 @@ use tokio_rustls::{
     },
 };
 
+use crate::aws::sign::hex;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -33,8 +35,8 @@ pub(super) struct Request {
     /// Decoded.
     pub(super) body: Vec<u8>,
     pub(super) actions: Vec<Action>,
-    /// SHA-256 of the body as it came.
-    pub(super) digest: Vec<u8>,
+    /// SHA-256 of the body as it came, in hexadecimal.
+    pub(super) digest: String,
 }
 
 /// An action, its metadata, and the document.
@@ -371,12 +373,12 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Request, Vec<u8>
         headers,
         body: Vec::new(),
         actions: Vec::new(),
-        digest: Vec::new(),
+        digest: String::new(),
     };
     let len = request.header("content-length").unwrap_or("0");
     let mut wire = vec![0; len.parse().unwrap()];
     stream.read_exact(&mut wire).await.ok()?;
-    request.digest = Sha256::digest(&wire).to_vec();
+    request.digest = hex(&Sha256::digest(&wire));
     Some((request, wire))
 }
 
