@@ -55,3 +55,4 @@ mod tail;
 mod targets;
 mod tracing;
 mod traps;
+mod unavailable;

@@ -15,6 +15,7 @@ pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
+pub(crate) mod refusing;
 mod request;
 pub(crate) mod scripted;
 pub(crate) mod servers;

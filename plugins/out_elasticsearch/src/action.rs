@@ -20,7 +20,7 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct ActionLine {
     operation: Operation,
-    /// `{"create":{"_index":"logs"`
+    /// `{"create":{"_index":"logs"`, or without the index where it stands in the address.
     head: Vec<u8>,
     /// The whole line of a record with an id from its identity.
     whole: Vec<u8>,
@@ -59,11 +59,14 @@ impl ActionLine {
         self.head.extend_from_slice(b"{\"");
         self.head
             .extend_from_slice(self.operation.op_type.as_str().as_bytes());
-        self.head.extend_from_slice(b"\":{\"_index\":");
-        json::write_text(&mut self.head, name.as_bytes());
+        self.head.extend_from_slice(b"\":{");
+        if !self.operation.index_in_url {
+            begin(&mut self.head, "_index");
+            json::write_text(&mut self.head, name.as_bytes());
+        }
         if let Some(times) = self.operation.retry_on_conflict {
-            let parameter = format!(",\"retry_on_conflict\":{times}");
-            self.head.extend_from_slice(parameter.as_bytes());
+            begin(&mut self.head, "retry_on_conflict");
+            self.head.extend_from_slice(times.to_string().as_bytes());
         }
         self.render();
     }
@@ -78,7 +81,8 @@ impl ActionLine {
         self.whole.clear();
         self.whole.extend_from_slice(&self.head);
         if let Some(common) = &self.common {
-            self.whole.extend_from_slice(b",\"_id\":\"");
+            begin(&mut self.whole, "_id");
+            self.whole.push(b'"');
             self.whole.extend_from_slice(common);
             self.whole.extend_from_slice(&identity::of_place(0));
             self.whole.push(b'"');
@@ -124,21 +128,32 @@ impl ActionLine {
                     "the field `id_key` has {len} bytes; an id can have {ID_LEN_MAX}"
                 ));
             }
-            out.extend_from_slice(b",\"_id\":");
+            begin(out, "_id");
             json::write_text(out, id.as_bytes());
         } else if let Some(common) = &self.common {
-            out.extend_from_slice(b",\"_id\":\"");
+            begin(out, "_id");
+            out.push(b'"');
             out.extend_from_slice(common);
             out.extend_from_slice(&identity::of_place(place));
             out.push(b'"');
         }
         if let Some(routing) = &parts.routing {
-            out.extend_from_slice(b",\"routing\":");
+            begin(out, "routing");
             json::write_text(out, routing.as_bytes());
         }
         out.extend_from_slice(END);
         Ok(())
     }
+}
+
+/// Begins a parameter, which may be the first.
+fn begin(out: &mut Vec<u8>, name: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// The end of a line.

@@ -1,5 +1,6 @@
 //! Addresses of hosts, as people write them.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use sdk::config::Secret;
 use url::Url;
 
@@ -25,6 +26,10 @@ impl Address {
         port: u16,
         path: Option<&str>,
     ) -> Result<Self, String> {
+        if text.contains("${") {
+            return Err("placeholders are not filled in here; write a match for each host".into());
+        }
+        let text = &escaped(text);
         let scheme = match scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
@@ -81,6 +86,21 @@ fn names_port(host: &str) -> bool {
         .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Fluentd's way to write a user or a password with any characters: `%{p@ss}`.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("%{") {
+        let Some((inside, after)) = behind.split_once('}') else {
+            break;
+        };
+        out.push_str(before);
+        out.extend(percent_encode(inside.as_bytes(), NON_ALPHANUMERIC));
+        rest = after;
+    }
+    out + rest
+}
+
 /// Takes percent signs out of a user or a password.
 fn decoded(text: &str) -> String {
     let query = format!("x={}", text.replace('+', "%2B"));
@@ -122,6 +142,16 @@ mod tests {
         assert_eq!(address.url.as_str(), "http://es:1/");
         let (user, password) = address.login.unwrap();
         assert_eq!((user.as_str(), password.expose()), ("a@b", "p:+w"));
+    }
+
+    #[test]
+    fn user_and_password_can_be_written_as_for_fluentd() {
+        let text = "https://%{j+hn}:%{pass:w@rd/}@es:1/p";
+        let address = Address::parse(text, Scheme::Http, 9200, None).unwrap();
+        assert_eq!(address.url.as_str(), "https://es:1/p");
+        let (user, password) = address.login.unwrap();
+        assert_eq!((user.as_str(), password.expose()), ("j+hn", "pass:w@rd/"));
+        assert!(Address::parse("es-${tag}", Scheme::Http, 9200, None).is_err());
     }
 
     #[test]

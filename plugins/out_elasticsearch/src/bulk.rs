@@ -11,6 +11,7 @@ use crate::{
     counters::Counters,
     gzip::compress,
     hosts::{Hosts, NoHost},
+    item_error::ItemError,
     policy::{OnAuthError, OnConflict, Policy},
     report::Report,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Bulk {
     pub(crate) has_ids: bool,
     pub(crate) on_auth_error: OnAuthError,
     pub(crate) on_conflict: OnConflict,
+    /// Kinds of errors after which a record is not sent again.
+    pub(crate) unrecoverable: Vec<String>,
     pub(crate) gzip_level: Option<u32>,
     /// Largest body, in bytes. Goes down when the server finds one too large.
     pub(crate) body_max: AtomicUsize,
@@ -47,11 +50,16 @@ impl Bulk {
         }
     }
 
-    /// Sends one body.
+    /// Whether the operator gives up records with this error.
+    pub(crate) fn gives_up(&self, error: &ItemError) -> bool {
+        self.unrecoverable.contains(&error.kind)
+    }
+
+    /// Sends one body, for this index where it stands in the address.
     ///
     /// # Errors
     /// [`NoHost`] when no host took it.
-    pub(crate) async fn post(&self, body: &Bytes) -> Result<Reply, NoHost> {
+    pub(crate) async fn post(&self, body: &Bytes, index: Option<&str>) -> Result<Reply, NoHost> {
         let wire = match self.gzip_level.filter(|_| body.len() > SMALL) {
             Some(level) => Some(
                 compress(body.clone(), level)
@@ -74,6 +82,7 @@ impl Bulk {
             } else {
                 "application/x-ndjson"
             },
+            index,
         };
         let wire = wire.as_ref().unwrap_or(body);
         self.counters.body.inc_by(body.len() as u64);

@@ -14,6 +14,18 @@ pub enum Scheme {
     Https,
 }
 
+/// Content types of bulk requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ContentType {
+    /// What every server since Elasticsearch 5 knows.
+    #[default]
+    #[serde(rename = "application/x-ndjson")]
+    Ndjson,
+    /// What older proxies let pass.
+    #[serde(rename = "application/json")]
+    Json,
+}
+
 /// What a bulk request does with each document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -10,12 +10,18 @@ use sdk::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub use crate::choices::{Compression, DocumentId, Dots, Level, OpType, Scheme};
 use crate::policy::{OnAuthError, OnConflict};
+pub use crate::{
+    aws::{Endpoint, Service},
+    choices::{Compression, ContentType, DocumentId, Dots, Level, OpType, Scheme},
+    fluentd::Fluentd,
+    sniff::{Selector, Sniffing},
+    ssl::{Ssl, SslVersion},
+    timing::Timing,
+};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a parameter that Fluentd has"
@@ -36,21 +42,48 @@ pub struct Config {
     pub scheme: Scheme,
     /// A path in front of every request, for a server behind a proxy; for hosts that are written without one.
     pub path: Option<String>,
+    /// The id of a deployment at Elastic Cloud, in the place of `hosts`.
+    pub cloud_id: Option<String>,
+    /// User and password at Elastic Cloud, as in `"user:password"`. `api_key` will do as well.
+    pub cloud_auth: Option<Secret>,
+    /// The longest time that a host that failed again and again is left out.
+    #[serde(default = "default_resurrect_after")]
+    pub resurrect_after: Interval,
+    /// When the cluster is asked for its nodes, and whose turn it is.
+    #[serde(flatten)]
+    pub sniffing: Sniffing,
+    /// Send a request for each index, which stands in its address and not in the lines of its body, for servers that
+    /// allow addresses and not indexes.
+    #[serde(default)]
+    pub include_index_in_url: bool,
+    /// The content type of requests. One that a server does not know is changed to the other by itself.
+    #[serde(default)]
+    pub content_type: ContentType,
     /// The user, with `password`.
     pub user: Option<String>,
     /// The password of `user`.
     pub password: Option<Secret>,
     /// An API key: `id:key`, or the same encoded in base64, as Elasticsearch prints it.
     pub api_key: Option<Secret>,
+    /// A token for the header `Authorization: Bearer`, such as that of a service account.
+    pub bearer_token: Option<Secret>,
+    /// A file with the password of `user`, in the place of `password`. It is read again when the server refuses what it
+    /// held, so that a new password needs no restart.
+    pub password_file: Option<PathBuf>,
+    /// The same for `api_key`.
+    pub api_key_file: Option<PathBuf>,
+    /// The same for `bearer_token`.
+    pub bearer_token_file: Option<PathBuf>,
+    /// Amazon OpenSearch Service: a table with where it is and who we are there. Requests are signed.
+    pub endpoint: Option<Endpoint>,
     /// A file with certificates in PEM of authorities to trust besides the known ones.
     pub ca_file: Option<PathBuf>,
     /// Check the certificate of the server. `false` trusts anybody who answers.
     #[serde(default = "yes")]
     pub ssl_verify: bool,
-    /// A file with the certificate in PEM to show to the server, with `client_key`.
-    pub client_cert: Option<PathBuf>,
-    /// A file with the key of `client_cert` in PEM, not encrypted.
-    pub client_key: Option<PathBuf>,
+    /// What we show to servers, and which versions of TLS are spoken.
+    #[serde(flatten)]
+    pub ssl: Ssl,
     /// The index, with placeholders: `logs-${tag}-%Y.%m.%d`. The time is that of the event. The name becomes lower case,
     /// `_` stands for characters that an index cannot have, and what is filled in cannot change how the name begins.
     /// Default: `fluentd`.
@@ -76,13 +109,13 @@ pub struct Config {
     /// Whether dates in names of indexes are in UTC; `false` takes the zone of this host.
     #[serde(default = "yes")]
     pub utc_index: bool,
-    /// Add the time of the event with nanoseconds. When the record has such a field already and it is a date, it stays;
-    /// when it is no date, it gets `_raw` at the end of its name.
+    /// Add the time with nanoseconds. When the record has a field `timestamp_key` already and it is a date, it stays; when
+    /// it is no date, it gets `_raw` at the end of its name.
     #[serde(default = "yes")]
     pub include_timestamp: bool,
-    /// The field of the document with the time of the event.
-    #[serde(default = "default_time_key")]
-    pub time_key: String,
+    /// Which time that is.
+    #[serde(flatten)]
+    pub timing: Timing,
     /// Digits of a second in the time that is added. What is left out is not rounded.
     #[serde(default = "default_precision")]
     #[schemars(range(max = 9))]
@@ -127,14 +160,14 @@ pub struct Config {
     #[serde(default)]
     pub suppress_doc_wrap: bool,
     /// With `update` and `upsert`: fields that are not changed, `"created,$.user.name"` or `["created"]`. A document that
-    /// `upsert` adds has them. `time_key` and `tag_key` can be among them.
+    /// `upsert` adds has them. `timestamp_key` and `tag_key` can be among them.
     #[serde(default)]
     pub remove_keys_on_update: OneOrMany<String>,
     /// With `update` and `upsert`: a field with a list of names, which are then not changed, in the place of
     /// `remove_keys_on_update`. The field itself is left out.
     pub remove_keys_on_update_key: Option<FieldPath>,
     /// Fields to leave out of documents: `"a,b"`, `["a", "$.user.name"]`. What comes from them, such as the id, stays.
-    /// `time_key` and `tag_key` can be among them.
+    /// `timestamp_key` and `tag_key` can be among them.
     #[serde(default)]
     pub remove_keys: OneOrMany<String>,
     /// Make documents flat: `{"a": {"b": 1}}` becomes `{"a_b": 1}`. Lists stay as they are, empty tables vanish. Other
@@ -148,6 +181,14 @@ pub struct Config {
     /// document that has `a` as text too; `underscore` makes it `a_b`.
     #[serde(default)]
     pub dots: Dots,
+    /// Kinds of errors that send a record to the dead letter at once, such as `"es_rejected_execution_exception"`, where
+    /// it would be sent again else. None by default: what may pass is sent again.
+    #[serde(default)]
+    #[schemars(extend("aliases" = ["unrecoverable_record_types"]))]
+    pub unrecoverable_error_types: OneOrMany<String>,
+    /// What Fluentd's plugins have, and this one does not need.
+    #[serde(flatten)]
+    pub fluentd: Fluentd,
     /// Obsolete: servers since Elasticsearch 7 know no types.
     pub type_name: Option<String>,
     /// Obsolete: servers since Elasticsearch 7 know no types.
@@ -279,10 +320,6 @@ fn default_dateformat() -> String {
     "%Y.%m.%d".into()
 }
 
-fn default_time_key() -> String {
-    "@timestamp".into()
-}
-
 fn default_precision() -> u8 {
     9
 }
@@ -293,6 +330,10 @@ fn default_tag_key() -> String {
 
 fn default_bulk_max_bytes() -> Size {
     Size::mib(8)
+}
+
+fn default_resurrect_after() -> Interval {
+    Interval::secs(60)
 }
 
 fn default_request_timeout() -> Interval {

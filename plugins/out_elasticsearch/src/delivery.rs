@@ -46,17 +46,20 @@ impl<'a> Delivery<'a> {
     pub(crate) fn new(bulk: &'a Bulk, documents: &'a Documents) -> Self {
         let max = bulk.body_max.load(Ordering::Relaxed);
         let mut pending: Vec<Vec<usize>> = Vec::new();
-        let mut len = 0;
-        for position in 0..documents.slots.len() {
-            let part = documents.len_of(position);
-            match pending.last_mut() {
-                Some(last) if len + part <= max => last.push(position),
-                _ => {
-                    pending.push(vec![position]);
-                    len = 0;
+        for group in documents.groups() {
+            let (mut len, mut is_first) = (0, true);
+            for position in group {
+                let part = documents.len_of(position);
+                match pending.last_mut().filter(|_| !is_first) {
+                    Some(last) if len + part <= max => last.push(position),
+                    _ => {
+                        pending.push(vec![position]);
+                        len = 0;
+                    }
                 }
+                is_first = false;
+                len += part;
             }
-            len += part;
         }
         pending.reverse();
         Self {
@@ -94,7 +97,8 @@ impl<'a> Delivery<'a> {
 
     async fn send(&mut self, positions: Vec<usize>) -> Result<(), Stopped> {
         let body = self.documents.bytes(&positions);
-        let reply = match self.bulk.post(&body).await {
+        let index = self.documents.index_of(&positions);
+        let reply = match self.bulk.post(&body, index).await {
             Ok(reply) => reply,
             Err(reason) => {
                 return Err(Stopped {
@@ -173,6 +177,9 @@ impl<'a> Delivery<'a> {
                 }
                 ItemFate::TooLargeTogether => {
                     self.rule(position, &item, FailureKind::TooLarge, true);
+                }
+                ItemFate::Retry(kind) if self.bulk.gives_up(&item.error) => {
+                    self.rule(position, &item, kind, true);
                 }
                 ItemFate::Retry(kind) => self.rule(position, &item, kind, false),
                 ItemFate::Reject(kind) => self.rule(position, &item, kind, true),

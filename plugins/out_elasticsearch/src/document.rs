@@ -8,6 +8,7 @@ use sdk::{
     event::{FieldPath, Tag},
     json::Lead,
     output::{ChunkView, Verdict},
+    plugin::BuildCx,
 };
 
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
     settings::Settings,
     setup::Names,
     shape::Shape,
+    targets::Targets,
+    timing::{AgeLimit, RecordTime},
 };
 
 /// How records become documents.
@@ -35,7 +38,11 @@ pub(crate) struct Recipe {
     pub(crate) identity: bool,
     pub(crate) id_key: Option<FieldPath>,
     pub(crate) routing_key: Option<FieldPath>,
-    pub(crate) time_key: Option<String>,
+    /// The field that the time is added to.
+    pub(crate) timestamp_key: Option<String>,
+    /// The time that records have in a field.
+    pub(crate) record_time: Option<RecordTime>,
+    pub(crate) age_limit: Option<AgeLimit>,
     /// Digits of a second.
     pub(crate) time_digits: u8,
     pub(crate) tag_key: Option<String>,
@@ -59,7 +66,12 @@ pub(crate) struct Patch {
 
 impl Recipe {
     /// What the parameters come to.
-    pub(crate) fn new(config: &Config, settings: Settings, hostname: &str) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        settings: Settings,
+        record_time: Option<RecordTime>,
+        cx: &BuildCx,
+    ) -> Self {
         let Settings {
             index,
             target_index,
@@ -79,6 +91,7 @@ impl Recipe {
             reads_records: index.reads_records()
                 || target_index.is_some()
                 || texts.iter().flatten().any(Template::reads_records)
+                || record_time.is_some()
                 || config.id_key.is_some()
                 || config.routing_key.is_some(),
             index,
@@ -86,20 +99,23 @@ impl Recipe {
             identity: config.document_id == DocumentId::Identity,
             id_key: config.id_key.clone(),
             routing_key: config.routing_key.clone(),
-            time_key: adds(config.include_timestamp, &config.time_key),
+            timestamp_key: adds(config.include_timestamp, &config.timing.timestamp_key),
+            record_time,
+            age_limit: config.timing.age_limit(&cx.clock),
             time_digits: config.time_precision,
             tag_key: adds(config.include_tag_key, &config.tag_key),
             shape,
             patch,
-            hostname: hostname.to_owned(),
+            hostname: cx.hostname.to_string(),
             texts,
         }
     }
 
-    /// What is added to the documents of a tag, of those fields that `keeps` takes.
-    pub(crate) fn lead(&self, tag: &Tag, keeps: impl Fn(&str) -> bool) -> Lead {
+    /// What is added to the documents of a tag, of those fields that `keeps` takes; with the time where it `stamps`.
+    pub(crate) fn lead(&self, tag: &Tag, stamps: bool, keeps: impl Fn(&str) -> bool) -> Lead {
         let mut lead = Lead::new();
-        if let Some(key) = self.time_key.as_ref().filter(|key| keeps(key)) {
+        let timestamp_key = self.timestamp_key.as_ref().filter(|_| stamps);
+        if let Some(key) = timestamp_key.filter(|key| keeps(key)) {
             lead = lead.time_to(key, self.time_digits);
         }
         if let Some(key) = self.tag_key.as_ref().filter(|key| keeps(key)) {
@@ -118,8 +134,10 @@ pub(crate) struct Documents {
     pub(crate) slots: Vec<(u32, usize)>,
     /// Records that cannot become documents.
     pub(crate) refused: Vec<(u32, Verdict)>,
+    /// The index of each record, where requests have it in their address.
+    pub(crate) targets: Option<Targets>,
     /// Where the documents go, when that has to be made ready.
-    pub(crate) targets: BTreeSet<Names>,
+    pub(crate) destinations: BTreeSet<Names>,
 }
 
 impl Documents {
@@ -137,6 +155,19 @@ impl Documents {
     /// Action line and document of the record at `position`.
     pub(crate) fn part(&self, position: usize) -> &[u8] {
         self.body.get(self.range(position)).unwrap_or_default()
+    }
+
+    /// The positions in the table, of those that may go together.
+    pub(crate) fn groups(&self) -> Vec<Vec<usize>> {
+        match &self.targets {
+            None => vec![(0..self.slots.len()).collect()],
+            Some(targets) => targets.groups(),
+        }
+    }
+
+    /// The index that a request with these records has in its address.
+    pub(crate) fn index_of(&self, positions: &[usize]) -> Option<&str> {
+        self.targets.as_ref()?.name_of(*positions.first()?)
     }
 
     /// The body of a request with these records, in ascending order. Shared when they stand together.
@@ -175,5 +206,6 @@ pub(crate) async fn write(recipe: &Recipe, chunk: ChunkView<'_>) -> Documents {
         slots: scribe.slots,
         refused: scribe.refused,
         targets: scribe.targets,
+        destinations: scribe.destinations,
     }
 }

@@ -1,68 +1,49 @@
-//! The hosts: whose turn it is, which ones are left out for a while, and how a request finds one that answers.
+//! The hosts: how a request finds one that answers.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use elasticsearch::http::transport::Transport;
+use elasticsearch::http::Method;
 use sdk::{
-    metrics::{Counter, Gauge, Metrics},
+    metrics::{Counter, Metrics},
     output::{Failure, FailureKind, Outcome},
 };
-use tokio::{net::TcpStream, sync::OnceCell, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, OnceCell},
+};
 use url::Url;
 
 use crate::{
     address::Address,
-    connection::{Broken, Connector, Encoding, Question, Reply},
+    connection::{Connector, Encoding, Question},
     counters,
-    item_error::refusal,
-    judge::{RequestFate, judge_request},
+    roster::{Choosing, Roster},
     server::{self, Server},
+    sniff,
+    transport::{Broken, Reply, Transport},
 };
 
-/// How long a host that failed once is left out; each failure more doubles it.
-const LEFT_OUT_MIN: Duration = Duration::from_secs(1);
-/// The longest time to leave a host out.
-const LEFT_OUT_MAX: Duration = Duration::from_mins(1);
+pub(crate) use crate::host::Host;
+
 /// How long a host may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a host may take to name the nodes.
+const NODES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Environment variables that send connections elsewhere.
 const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// All hosts.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    all: Vec<Host>,
-    turn: AtomicUsize,
+    roster: Roster,
     connector: Connector,
     has_proxy: bool,
+    /// Held while the cluster is asked for its nodes.
+    asking: Mutex<()>,
     server: OnceCell<Option<Server>>,
     /// Requests that are sent again although the first may have been carried out.
     ambiguous: Counter,
-}
-
-/// One of the hosts.
-#[derive(Debug)]
-pub(crate) struct Host {
-    address: Address,
-    transport: OnceCell<Transport>,
-    health: Mutex<Health>,
-    up: Gauge,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Health {
-    /// Whether its last request was answered.
-    is_proven: bool,
-    failures: u32,
-    left_out_until: Option<Instant>,
 }
 
 /// Why no host took a request.
@@ -96,29 +77,18 @@ impl NoHost {
 }
 
 impl Hosts {
-    pub(crate) fn new(addresses: Vec<Address>, connector: Connector, metrics: &Metrics) -> Self {
-        let mut gauges = HashMap::new();
-        let hosts = addresses.into_iter().map(|address| {
-            let name = address.url.to_string();
-            let up = gauges.entry(name.clone()).or_insert_with(|| {
-                let help = "1 while a host answers, 0 while it is left out";
-                let gauge = metrics.gauge("elasticsearch_host_up", help, &[("host", &name)]);
-                gauge.set(1);
-                gauge
-            });
-            Host {
-                up: up.clone(),
-                address,
-                transport: OnceCell::new(),
-                health: Mutex::default(),
-            }
-        });
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        choosing: Choosing,
+        connector: Connector,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
-            all: hosts.collect(),
-            turn: AtomicUsize::new(0),
+            roster: Roster::new(addresses, choosing, metrics),
             connector,
             server: OnceCell::new(),
             ambiguous: counters::ambiguous(metrics),
+            asking: Mutex::default(),
             has_proxy: PROXIES.iter().any(|name| {
                 let is_set =
                     |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -135,18 +105,37 @@ impl Hosts {
     pub(crate) async fn post(
         &self,
         body: &Bytes,
-        encoding: Encoding,
+        encoding: Encoding<'_>,
         is_safe: bool,
     ) -> Result<Reply, NoHost> {
+        if self.roster.is_due() {
+            self.look_for_nodes().await;
+        }
         let mut failed = Failed::default();
-        let mut order = VecDeque::from(self.in_order());
+        let posted = self.post_in_order(body, encoding, is_safe, &mut failed);
+        let posted = posted.await;
+        if failed.is_any() && self.roster.reload.on_failure {
+            self.look_for_nodes().await;
+        }
+        posted.ok_or_else(|| failed.into())
+    }
+
+    /// Sends a body to one host after the other, until one answers.
+    async fn post_in_order(
+        &self,
+        body: &Bytes,
+        encoding: Encoding<'_>,
+        is_safe: bool,
+        failed: &mut Failed,
+    ) -> Option<Reply> {
+        let mut order = VecDeque::from(self.roster.in_order());
         while let Some(host) = order.pop_front() {
             let was_proven = host.health().is_proven;
-            let broken = match self.try_host(host, body.clone(), encoding).await {
+            let broken = match self.try_host(&host, body.clone(), encoding).await {
                 Ok(reply) => match host.refusal(&reply) {
                     None => {
                         host.answered();
-                        return Ok(reply);
+                        return Some(reply);
                     }
                     Some(failure) => {
                         host.failed();
@@ -159,10 +148,9 @@ impl Hosts {
             host.failed();
             let is_timeout = broken.failure.kind == FailureKind::Timeout;
             let is_sent = broken.is_sent;
-            failed
-                .unanswered
-                .retain(|(url, _)| **url != host.address.url);
-            failed.unanswered.push((&host.address.url, broken));
+            let name = host.name().clone();
+            failed.unanswered.retain(|(url, _)| *url != name);
+            failed.unanswered.push((name, broken));
             if is_sent {
                 self.ambiguous.inc();
                 // It may have taken the records and be busy with them; another host would do it again.
@@ -175,14 +163,14 @@ impl Hosts {
                 }
             }
         }
-        Err(failed.into())
+        None
     }
 
     async fn try_host(
         &self,
         host: &Host,
         body: Bytes,
-        encoding: Encoding,
+        encoding: Encoding<'_>,
     ) -> Result<Reply, Broken> {
         let transport = self.transport(host).await?;
         self.connector
@@ -203,8 +191,33 @@ impl Hosts {
     }
 
     /// All of them, as they were given.
-    pub(crate) fn all(&self) -> &[Host] {
-        &self.all
+    pub(crate) fn all(&self) -> &[Arc<Host>] {
+        &self.roster.seeds
+    }
+
+    /// Asks one host after the other for the nodes of the cluster, until one names some. Does nothing while somebody
+    /// else does it.
+    async fn look_for_nodes(&self) {
+        let Ok(_asking) = self.asking.try_lock() else {
+            return;
+        };
+        let question = Question {
+            method: Method::Get,
+            path: sniff::NODES,
+            body: None,
+        };
+        for host in self.roster.in_order() {
+            let asked = self.ask(&host, &question);
+            let Ok(Ok(reply)) = tokio::time::timeout(NODES_TIMEOUT, asked).await else {
+                continue;
+            };
+            let nodes = sniff::nodes(&reply.body, &host.address);
+            if reply.status == 200 && !nodes.is_empty() {
+                self.roster.replace_nodes(nodes);
+                return;
+            }
+        }
+        tracing::warn!("no host names the nodes of the cluster; those that are known stay");
     }
 
     /// Asks one of them something.
@@ -222,15 +235,15 @@ impl Hosts {
     /// [`NoHost`] when none did.
     pub(crate) async fn ask_any(&self, question: &Question<'_>) -> Result<Reply, NoHost> {
         let mut failed = Failed::default();
-        for host in self.in_order() {
-            match self.ask(host, question).await {
+        for host in self.roster.in_order() {
+            match self.ask(&host, question).await {
                 Ok(reply) => match host.refusal(&reply) {
                     None => return Ok(reply),
                     Some(failure) => failed.refused = Some((failure, reply.retry_after)),
                 },
                 Err(failure) => failed
                     .unanswered
-                    .push((&host.address.url, Broken::from(failure))),
+                    .push((host.name().clone(), Broken::from(failure))),
             }
         }
         Err(failed.into())
@@ -243,24 +256,6 @@ impl Hosts {
     pub(crate) async fn server(&self) -> Result<Option<&Server>, NoHost> {
         let server = self.server.get_or_try_init(|| server::of_any(self));
         Ok(server.await?.as_ref())
-    }
-
-    /// The hosts in the order in which to try them: those that are left out come last.
-    fn in_order(&self) -> Vec<&Host> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let now = Instant::now();
-        let len = self.all.len();
-        let mut hosts: Vec<_> = (0..len)
-            .filter_map(|step| self.all.get(turn.wrapping_add(step) % len))
-            .map(|host| {
-                (
-                    host.health().left_out_until.filter(|until| *until > now),
-                    host,
-                )
-            })
-            .collect();
-        hosts.sort_by_key(|(until, _)| *until);
-        hosts.into_iter().map(|(_, host)| host).collect()
     }
 }
 
@@ -281,15 +276,21 @@ async fn probe(address: &Address) -> Result<(), Failure> {
 
 /// What went wrong on the way through the hosts.
 #[derive(Default)]
-struct Failed<'a> {
+struct Failed {
     /// Of the last host that answered.
     refused: Option<(Failure, Option<Duration>)>,
     /// How the last try of each of the others ended.
-    unanswered: Vec<(&'a Url, Broken)>,
+    unanswered: Vec<(Url, Broken)>,
 }
 
-impl From<Failed<'_>> for NoHost {
-    fn from(failed: Failed<'_>) -> Self {
+impl Failed {
+    fn is_any(&self) -> bool {
+        self.refused.is_some() || !self.unanswered.is_empty()
+    }
+}
+
+impl From<Failed> for NoHost {
+    fn from(failed: Failed) -> Self {
         let each = failed.unanswered.iter();
         let is_down = failed.refused.is_none() && each.clone().all(|(_, broken)| !broken.is_sent);
         let (failure, after) = failed.refused.unwrap_or_else(|| {
@@ -307,64 +308,5 @@ impl From<Failed<'_>> for NoHost {
             after,
             is_down,
         }
-    }
-}
-
-impl Host {
-    /// Its address, as it may be shown.
-    pub(crate) fn name(&self) -> &Url {
-        &self.address.url
-    }
-
-    /// Whether it answered only after it had led us elsewhere.
-    fn leads_elsewhere(&self, reply: &Reply) -> Option<Failure> {
-        let (url, elsewhere) = (&self.address.url, reply.elsewhere.as_ref()?);
-        let message = format!(
-            "{url} leads to {elsewhere}, and what is there is no answer; write the address of the server in `hosts`"
-        );
-        Some(Failure::new(FailureKind::Http4xx, message))
-    }
-
-    /// Why another host should be asked, if this answer is a reason.
-    fn refusal(&self, reply: &Reply) -> Option<Failure> {
-        if let Some(failure) = self.leads_elsewhere(reply) {
-            return Some(failure);
-        }
-        let url = &self.address.url;
-        let error = refusal(&reply.body);
-        let RequestFate::NextHost(kind) = judge_request(reply.status, &error) else {
-            return None;
-        };
-        let message = format!("{url} answered {} {}", reply.status, error.summary());
-        Some(Failure::new(kind, message.trim_end()))
-    }
-
-    fn health(&self) -> Health {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answered(&self) {
-        self.set(Health {
-            is_proven: true,
-            ..Health::default()
-        });
-        self.up.set(1);
-    }
-
-    fn failed(&self) {
-        let failures = self.health().failures.saturating_add(1);
-        let wait = LEFT_OUT_MIN
-            .saturating_mul(1 << (failures - 1).min(16))
-            .min(LEFT_OUT_MAX);
-        self.set(Health {
-            is_proven: false,
-            failures,
-            left_out_until: Some(Instant::now() + wait),
-        });
-        self.up.set(0);
-    }
-
-    fn set(&self, health: Health) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
 }

@@ -3,19 +3,24 @@
 mod action;
 mod address;
 mod answer;
+mod aws;
 #[doc(hidden)]
 pub mod bench;
 mod bulk;
 mod choices;
+mod cloud;
 mod config;
 mod connection;
 mod counters;
+mod credentials;
 mod cuts;
 mod date;
 mod delivery;
 mod document;
 mod flat;
+mod fluentd;
 mod gzip;
+mod host;
 mod hosts;
 mod identity;
 mod index;
@@ -24,16 +29,23 @@ mod judge;
 mod operation;
 mod pen;
 mod policy;
+mod proof;
 mod reach;
 mod refusal;
 mod report;
+mod roster;
 mod scribe;
 mod server;
 mod settings;
 mod setup;
 mod shape;
+mod sniff;
+mod ssl;
+mod targets;
 #[cfg(test)]
 mod tests;
+mod timing;
+mod transport;
 mod undot;
 
 use std::sync::{
@@ -50,7 +62,10 @@ use sdk::{
 };
 
 use bulk::Bulk;
-pub use config::{Compression, Config, DocumentId, Dots, Level, OpType, Scheme};
+pub use config::{
+    Compression, Config, ContentType, DocumentId, Dots, Endpoint, Fluentd, Level, OpType, Scheme,
+    Selector, Service, Sniffing, Ssl, SslVersion, Timing,
+};
 use connection::Connector;
 use counters::Counters;
 use delivery::Delivery;
@@ -58,7 +73,9 @@ use document::Recipe;
 use hosts::Hosts;
 pub use policy::{OnAuthError, OnConflict};
 use report::Report;
+use settings::Settings;
 use setup::Setup;
+use timing::RecordTime;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -87,35 +104,50 @@ fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, Con
     Ok(Arc::new(Elasticsearch::new(&config, cx)?))
 }
 
+/// Reads the parameters, and tells of all mistakes at once.
+fn prepare(
+    config: &Config,
+    cx: &BuildCx,
+) -> Result<(Settings, Connector, Option<RecordTime>), ConfigErrors> {
+    let connector = Connector::new(config, cx.clock.clone());
+    let mut errors = Vec::new();
+    let timing = &config.timing;
+    let record_time = timing.record_time(&cx.clock, &cx.metrics, &mut errors);
+    match (config.settle(), connector) {
+        (Ok(settings), Ok(connector)) if errors.is_empty() => {
+            Ok((settings, connector, record_time))
+        }
+        (settings, connector) => {
+            let others = settings.err().into_iter().chain(connector.err());
+            Err(others.flatten().chain(errors).collect())
+        }
+    }
+}
+
 impl Elasticsearch {
     fn new(config: &Config, cx: &BuildCx) -> Result<Self, ConfigErrors> {
-        let connector = Connector::new(config, cx.clock.clone());
-        let (mut settings, connector) = match (config.settle(), connector) {
-            (Ok(settings), Ok(connector)) => (settings, connector),
-            (settings, connector) => {
-                let errors = settings.err().into_iter().chain(connector.err());
-                return Err(errors.flatten().collect());
-            }
-        };
+        let (mut settings, connector, record_time) = prepare(config, cx)?;
         let addresses = std::mem::take(&mut settings.addresses);
+        let choosing = settings.choosing;
         let plan = settings.plan.take();
         let setup = plan.map(|plan| Setup::new(plan, settings.index.literal(), config, cx));
         let operation = settings.operation;
         Ok(Self {
             bulk: Bulk {
-                hosts: Hosts::new(addresses, connector, &cx.metrics),
+                hosts: Hosts::new(addresses, choosing, connector, &cx.metrics),
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
+                unrecoverable: config.unrecoverable_error_types.0.clone(),
                 op_type: operation.op_type,
                 has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
                 gzip_level: settings.gzip_level,
                 body_max: AtomicUsize::new(settings.bulk_max_bytes),
-                plain_json: AtomicBool::new(false),
+                plain_json: AtomicBool::new(config.content_type == ContentType::Json),
                 counters: Counters::new(&cx.metrics),
                 report: Report::new(Arc::clone(&cx.id)),
             },
             setup,
-            recipe: Recipe::new(config, settings, &cx.hostname),
+            recipe: Recipe::new(config, settings, record_time, cx),
         })
     }
 }
@@ -125,7 +157,9 @@ impl Output for Elasticsearch {
         Box::pin(async move {
             let documents = document::write(&self.recipe, chunk).await;
             if let Some(setup) = &self.setup
-                && let Err(reason) = setup.prepare(&self.bulk.hosts, &documents.targets).await
+                && let Err(reason) = setup
+                    .prepare(&self.bulk.hosts, &documents.destinations)
+                    .await
             {
                 return reason.outcome();
             }

@@ -20,6 +20,8 @@ pub(crate) struct Operation {
     pub(crate) needs_id: bool,
     /// Whether the record stands in the `doc` of an update.
     pub(crate) has_doc: bool,
+    /// Whether the index stands in the address of requests, and not in their lines.
+    pub(crate) index_in_url: bool,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             retry_on_conflict: op_type.is_update().then_some(times),
             needs_id: op_type.needs_id() || self.emit_error_for_missing_id,
             has_doc: op_type.is_update() && !self.suppress_doc_wrap,
+            index_in_url: self.include_index_in_url,
         }
     }
 

@@ -43,9 +43,12 @@ const RESERVED: &[&str] = &[
 pub(crate) struct Pen<'a> {
     recipe: &'a Recipe,
     writer: Writer,
-    lead: Lead,
-    /// What is added to an update of a document that is there.
-    patch_lead: Lead,
+    /// What is added with the time, and without it.
+    leads: [Lead; 2],
+    /// The same for an update of a document that is there.
+    patch_leads: [Lead; 2],
+    /// Whether the time is added to the record that comes next.
+    pub(crate) stamps: bool,
     tag: Tag,
     /// The record that the document is made of, as MessagePack.
     shaped: Vec<u8>,
@@ -60,8 +63,9 @@ impl<'a> Pen<'a> {
         Self {
             recipe,
             writer: Writer::new(Names::Document { reserved }),
-            lead: Lead::new(),
-            patch_lead: Lead::new(),
+            leads: [Lead::new(), Lead::new()],
+            patch_leads: [Lead::new(), Lead::new()],
+            stamps: true,
             tag: Tag::new(""),
             shaped: Vec::new(),
             patch: Vec::new(),
@@ -70,11 +74,11 @@ impl<'a> Pen<'a> {
 
     /// What follows has this tag.
     pub(crate) fn set_tag(&mut self, tag: &Tag) {
-        self.lead = self.recipe.lead(tag, |_| true);
-        if let Some(patch) = &self.recipe.patch {
-            self.patch_lead = self
-                .recipe
-                .lead(tag, |name| !patch.cuts.has(name.as_bytes()));
+        let recipe = self.recipe;
+        self.leads = [true, false].map(|stamps| recipe.lead(tag, stamps, |_| true));
+        if let Some(patch) = &recipe.patch {
+            let keeps = |name: &str| !patch.cuts.has(name.as_bytes());
+            self.patch_leads = [true, false].map(|stamps| recipe.lead(tag, stamps, keeps));
         }
         self.tag = tag.clone();
     }
@@ -90,7 +94,7 @@ impl<'a> Pen<'a> {
         reader: &mut Reader<'_>,
         time: Time,
     ) -> Result<(), Refusal> {
-        self.lead.set_time(time);
+        chosen(&mut self.leads, self.stamps).set_time(time);
         if self.recipe.is_plain {
             self.document(out, reader)?;
             out.push(b'\n');
@@ -102,7 +106,8 @@ impl<'a> Pen<'a> {
     #[inline]
     fn document(&mut self, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Refusal> {
         let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
-        Ok(self.writer.next_record(out, &self.lead, reader, clash)?)
+        let lead = chosen(&mut self.leads, self.stamps);
+        Ok(self.writer.next_record(out, lead, reader, clash)?)
     }
 
     fn unusual(
@@ -204,18 +209,23 @@ impl<'a> Pen<'a> {
         }
         let mut own;
         let lead = if let Some(names) = listed {
-            own = self.recipe.lead(&self.tag, |name| {
+            own = self.recipe.lead(&self.tag, self.stamps, |name| {
                 names.binary_search(&name.as_bytes()).is_err()
             });
             &mut own
         } else {
-            &mut self.patch_lead
+            chosen(&mut self.patch_leads, self.stamps)
         };
         lead.set_time(time);
         let clash = &mut |name: &str, value: RawValue<'_>| clash(self.recipe, name, value);
         let mut reader = Reader::new(&self.patch);
         Ok(self.writer.next_record(out, lead, &mut reader, clash)?)
     }
+}
+
+/// The lead with the time, or the one without it.
+fn chosen([with, without]: &mut [Lead; 2], stamps: bool) -> &mut Lead {
+    if stamps { with } else { without }
 }
 
 /// The names in a list, sorted, because a sender decides how many there are; `None` when it is no list.
@@ -227,7 +237,7 @@ fn names_in(list: RawValue<'_>) -> Option<Vec<&[u8]>> {
 
 /// What becomes of a field that has the name of one that is added.
 fn clash(recipe: &Recipe, name: &str, value: RawValue<'_>) -> Clash {
-    if recipe.time_key.as_deref() != Some(name) || value.token() == Token::Nil {
+    if recipe.timestamp_key.as_deref() != Some(name) || value.token() == Token::Nil {
         Clash::Lead
     } else if is_date(value) {
         Clash::Record

@@ -17,6 +17,8 @@ use crate::{
     pen::Pen,
     refusal::Refusal,
     setup::Names,
+    targets::Targets,
+    timing::{AgeLimit, RecordTime, Window},
 };
 
 /// Bytes that are written before other tasks get a turn.
@@ -67,10 +69,12 @@ pub(crate) struct Scribe<'a> {
     pub(crate) body: Vec<u8>,
     pub(crate) slots: Vec<(u32, usize)>,
     pub(crate) refused: Vec<(u32, Verdict)>,
-    pub(crate) targets: BTreeSet<Names>,
+    pub(crate) destinations: BTreeSet<Names>,
     pen: Pen<'a>,
     line: ActionLine,
     tag: Option<Tag>,
+    window: Option<Window>,
+    pub(crate) targets: Option<Targets>,
 }
 
 impl<'a> Scribe<'a> {
@@ -80,10 +84,12 @@ impl<'a> Scribe<'a> {
             body: Vec::with_capacity(capacity),
             slots: Vec::new(),
             refused: Vec::new(),
-            targets: BTreeSet::new(),
+            destinations: BTreeSet::new(),
             pen: Pen::new(recipe),
             line: ActionLine::new(recipe.operation),
             tag: None,
+            window: recipe.age_limit.as_ref().map(AgeLimit::window),
+            targets: recipe.operation.index_in_url.then(Targets::default),
         }
     }
 
@@ -106,7 +112,10 @@ impl<'a> Scribe<'a> {
             }
             let start = self.body.len();
             match self.record(&place.frame.tag, &mut place.reader, number) {
-                Ok(()) => self.slots.push((index, self.body.len())),
+                Ok(()) => {
+                    self.slots.push((index, self.body.len()));
+                    self.targets.iter_mut().for_each(Targets::push);
+                }
                 Err(refusal) => {
                     self.body.truncate(start);
                     let failure = Failure::new(FailureKind::Serialize, refusal.to_string());
@@ -140,27 +149,46 @@ impl<'a> Scribe<'a> {
         written
     }
 
+    fn set_index(&mut self, name: &str, period: Option<i64>) {
+        self.line.set_index(name, period);
+        if let Some(targets) = &mut self.targets {
+            targets.set(name);
+        }
+    }
+
     fn entry(&mut self, tag: &Tag, reader: &mut Reader<'_>, place: u32) -> Result<(), Refusal> {
-        let (time, _, surplus) = event_header(reader)?;
+        let (of_event, _, surplus) = event_header(reader)?;
         let recipe = self.recipe;
         let record = if recipe.reads_records {
             Some(reader.clone().value()?)
         } else {
             None
         };
+        let of_record = recipe.record_time.as_ref().and_then(|time| time.of(record));
+        let time = of_record.unwrap_or(of_event);
+        let excludes = recipe
+            .record_time
+            .as_ref()
+            .is_some_and(RecordTime::excludes);
+        self.pen.stamps = of_record.is_none() || !excludes;
+        let named = self.window.map_or(time, |window| window.limit(time));
         let target = recipe.target_index.as_ref();
-        let period = recipe.index.period(time);
+        let period = recipe.index.period(named);
         if let Some(value) = target.and_then(|path| given(record, path)) {
             let name = name_of(value).map_err(Refusal::Index)?;
-            self.line.set_index(&name, None);
+            self.set_index(&name, None);
         } else if !self.line.has_index(period) {
-            let view = View { tag, time, record };
+            let view = View {
+                tag,
+                time: named,
+                record,
+            };
             let name = recipe
                 .index
                 .render(&view, &recipe.hostname)
                 .map_err(Refusal::Index)?;
-            self.line.set_index(&name, period);
-            self.note_target(name, &view);
+            self.set_index(&name, period);
+            self.note_destination(name, &view);
         }
         let parts = Parts {
             id: text_of(record, recipe.id_key.as_ref()),
@@ -182,7 +210,7 @@ impl<'a> Scribe<'a> {
 
 impl Scribe<'_> {
     /// Notes that documents go there.
-    fn note_target(&mut self, target: String, view: &View<'_>) {
+    fn note_destination(&mut self, target: String, view: &View<'_>) {
         let Some(texts) = &self.recipe.texts else {
             return;
         };
@@ -192,7 +220,7 @@ impl Scribe<'_> {
             filled
         };
         let texts = texts.iter().map(fill_in).collect();
-        self.targets.insert(Names { target, texts });
+        self.destinations.insert(Names { target, texts });
     }
 }
 

@@ -7,10 +7,11 @@ use sdk::{
 
 use crate::{
     address::Address,
-    config::{Compression, Config, Level},
+    config::{Compression, Config, Endpoint, Level, Scheme},
     document::Patch,
     index::IndexName,
     operation::Operation,
+    roster::Choosing,
     setup::Plan,
     shape::Shape,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     /// Level of gzip; `None` sends requests as they are.
     pub(crate) gzip_level: Option<u32>,
     pub(crate) bulk_max_bytes: usize,
+    pub(crate) choosing: Choosing,
     /// What has to be at the server.
     pub(crate) plan: Option<Plan>,
     /// What it has to know of each target besides its name; `None`: not even that.
@@ -43,6 +45,10 @@ impl Config {
         let addresses = self.addresses(&mut errors);
         let index = self.index(&mut errors);
         self.check_credentials(&mut errors);
+        self.check_cloud(&mut errors);
+        self.ssl.check(&mut errors);
+        self.fluentd.check(&mut errors);
+        let (reload, selector) = self.sniffing.settle(&mut errors);
         self.check_obsolete(&mut errors);
         self.check_policy(&mut errors);
         one_of(
@@ -71,6 +77,11 @@ impl Config {
                 patch,
                 gzip_level: self.gzip_level(),
                 bulk_max_bytes: bulk_max_bytes.as_usize(),
+                choosing: Choosing {
+                    selector,
+                    reload,
+                    left_out_max: self.resurrect_after.0,
+                },
                 plan,
                 texts: texts.filter(|_| is_per_target),
             }),
@@ -79,6 +90,12 @@ impl Config {
     }
 
     fn addresses(&self, errors: &mut ConfigErrors) -> Vec<Address> {
+        if let Some(endpoint) = &self.endpoint {
+            return self.of_endpoint(endpoint, errors);
+        }
+        if let Some(id) = &self.cloud_id {
+            return self.of_cloud(id, errors);
+        }
         let named = self.hosts.0.iter().flat_map(|hosts| hosts.split(','));
         let mut texts: Vec<&str> = named
             .map(str::trim)
@@ -105,6 +122,30 @@ impl Config {
             }
         }
         addresses
+    }
+
+    /// The address at AWS, whose port is that of its scheme.
+    fn of_endpoint(&self, endpoint: &Endpoint, errors: &mut ConfigErrors) -> Vec<Address> {
+        endpoint.check(errors);
+        if !self.hosts.0.is_empty() || self.host.is_some() {
+            let message = "`endpoint` has an address of its own";
+            errors.push(ConfigError::at("/endpoint", message).help("remove `hosts` and `host`"));
+        }
+        let url = endpoint.url.trim_end_matches('/');
+        let port = if url.starts_with("http://") { 80 } else { 443 };
+        let address = Address::parse(url, Scheme::Https, port, None);
+        let has_login = |address: &Address| address.login.is_some();
+        match address {
+            Ok(address) if !has_login(&address) => vec![address],
+            other => {
+                let message = other.err();
+                let message =
+                    message.unwrap_or_else(|| "requests are signed, so there is no user".into());
+                let help = "write it as in \"https://search-logs-x.eu-central-1.es.amazonaws.com\"";
+                errors.push(ConfigError::at("/endpoint/url", message).help(help));
+                Vec::new()
+            }
+        }
     }
 
     fn index(&self, errors: &mut ConfigErrors) -> Option<IndexName> {
@@ -193,30 +234,6 @@ impl Config {
                 let message = format!("`{name}` is obsolete: servers know no {what} any more");
                 errors.push(ConfigError::at(format!("/{name}"), message).help(help));
             }
-        }
-    }
-
-    fn check_credentials(&self, errors: &mut ConfigErrors) {
-        if self.api_key.is_some() && self.user.is_some() {
-            let message = "`api_key` and `user` are both given";
-            errors.push(ConfigError::at("/api_key", message).help("remove one of the two"));
-        }
-        if self.password.is_some() && self.user.is_none() {
-            errors.push(
-                ConfigError::at("/password", "`password` is given without `user`")
-                    .help("add `user`"),
-            );
-        }
-        if self.client_cert.is_some() != self.client_key.is_some() {
-            let place = if self.client_cert.is_some() {
-                "/client_cert"
-            } else {
-                "/client_key"
-            };
-            errors.push(
-                ConfigError::at(place, "`client_cert` and `client_key` belong together")
-                    .help("give both"),
-            );
         }
     }
 

@@ -24,4 +24,4 @@ mod testing;
 mod times;
 
 pub use rules::{Common, Types};
-pub use times::TimeType;
+pub use times::{FieldTime, TimeType};

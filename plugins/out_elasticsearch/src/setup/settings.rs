@@ -239,10 +239,10 @@ impl Config {
             let message = "a data stream takes nothing but op_type = \"create\"";
             errors.push(ConfigError::at(place, message).help("remove it"));
         }
-        let has_time = self.include_timestamp && self.time_key == "@timestamp";
+        let has_time = self.include_timestamp && self.timing.timestamp_key == "@timestamp";
         if !has_time {
             let place = if self.include_timestamp {
-                "/time_key"
+                "/timestamp_key"
             } else {
                 "/include_timestamp"
             };

@@ -68,6 +68,169 @@ fn contradictions_are_all_found() {
     );
 }
 
+/// A table `endpoint` with more in it.
+fn endpoint(more: &Value) -> Value {
+    let mut table = json!({ "url": "https://x", "region": "eu-central-1" });
+    let more = more.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(more);
+    json!({ "endpoint": table })
+}
+
+/// An id of a deployment: `x.io$abc$def`.
+const CLOUD: &str = "n:eC5pbyRhYmMkZGVm";
+
+#[test]
+fn who_we_say_that_we_are_must_be_clear() {
+    let two = ["/api_key_file", "/bearer_token"];
+    for (params, places) in [
+        (
+            json!({ "user": "u", "password": "p", "password_file": "f" }),
+            &["/password_file"][..],
+        ),
+        (json!({ "password_file": "f" }), &["/password_file"]),
+        (
+            json!({ "api_key": "k", "api_key_file": "f" }),
+            &["/api_key_file"],
+        ),
+        (json!({ "bearer_token": "a\nb" }), &["/bearer_token"]),
+        (
+            json!({ "user": "u", "bearer_token": "t", "api_key_file": "f" }),
+            &two,
+        ),
+        (json!({ "cloud_id": "x" }), &["/cloud_id"]),
+        (
+            json!({ "cloud_id": CLOUD, "cloud_auth": "u", "host": "h" }),
+            &["/cloud_id", "/cloud_auth"],
+        ),
+        (json!({ "cloud_auth": "u:p" }), &["/cloud_auth"]),
+        (
+            json!({ "cloud_id": CLOUD, "cloud_auth": "u:p", "api_key": "k" }),
+            &["/cloud_auth"],
+        ),
+    ] {
+        refused(&params, places);
+    }
+    let settings = settle(json!({ "cloud_id": CLOUD, "cloud_auth": "u:p:q" }));
+    assert_eq!(settings.addresses[0].url.as_str(), "https://abc.x.io/");
+    let (user, password) = settings.addresses[0].login.clone().unwrap();
+    assert_eq!((user.as_str(), password.expose()), ("u", "p:q"));
+}
+
+#[test]
+fn an_endpoint_must_make_sense() {
+    for (more, place) in [
+        (json!({ "access_key_id": "a" }), "access_key_id"),
+        (json!({ "secret_access_key": "a" }), "secret_access_key"),
+        (json!({ "session_token": "a" }), "session_token"),
+        (
+            json!({ "access_key_id": "a", "secret_access_key": "b", "assume_role_arn": "c" }),
+            "assume_role_arn",
+        ),
+        (
+            json!({ "assume_role_web_identity_token_file": "f" }),
+            "assume_role_web_identity_token_file",
+        ),
+        (
+            json!({ "ecs_container_credentials_relative_uri": "v2" }),
+            "ecs_container_credentials_relative_uri",
+        ),
+        (json!({ "sts_endpoint": "sts" }), "sts_endpoint"),
+        (json!({ "region": "EU Central" }), "region"),
+        (
+            json!({ "sts_credentials_region": "EU" }),
+            "sts_credentials_region",
+        ),
+        (json!({ "url": "https://u:p@x" }), "url"),
+        (json!({ "url": "ftp://x" }), "url"),
+    ] {
+        refused(&endpoint(&more), &[&format!("/endpoint/{place}")]);
+    }
+    let mut params = endpoint(&json!({}));
+    params["hosts"] = json!("h");
+    params["user"] = json!("u");
+    refused(&params, &["/endpoint", "/endpoint"]);
+    let url = |more: Value| settle(endpoint(&more)).addresses[0].url.to_string();
+    assert_eq!(url(json!({})), "https://x/");
+    assert_eq!(url(json!({ "url": "http://x/" })), "http://x/");
+}
+
+#[test]
+fn versions_of_tls_are_those_that_are_spoken() {
+    for (params, places) in [
+        (json!({ "client_key_pass": "p" }), &["/client_key_pass"][..]),
+        (json!({ "ssl_version": "TLSv1" }), &["/ssl_version"]),
+        (
+            json!({ "ssl_version": "TLSv1_3", "ssl_min_version": "TLSv1_3" }),
+            &["/ssl_version", "/ssl_min_version"],
+        ),
+        (
+            json!({ "ssl_max_version": "TLSv1_2" }),
+            &["/ssl_max_version"],
+        ),
+    ] {
+        refused(&params, places);
+    }
+    settle(json!({
+        "ssl_version": "TLSv1_2", "ssl_min_version": "TLSv1_2", "ssl_max_version": "TLSv1_3"
+    }));
+}
+
+#[test]
+fn what_fluentd_has_and_weir_has_not_is_named_or_taken() {
+    for (params, place) in [
+        (json!({ "retry_tag": "again" }), "/retry_tag"),
+        (
+            json!({ "ignore_exceptions": "[\"Elasticsearch::Transport::Transport::ServerError\"]" }),
+            "/ignore_exceptions",
+        ),
+        (
+            json!({ "target_index_affinity": true }),
+            "/target_index_affinity",
+        ),
+        (
+            json!({ "metadata": { "include_chunk_id": true } }),
+            "/metadata",
+        ),
+        (json!({ "delimiter": "-" }), "/delimiter"),
+        (
+            json!({ "sniffer_class_name": "Mine" }),
+            "/sniffer_class_name",
+        ),
+        (
+            json!({ "selector_class_name": "Mine" }),
+            "/selector_class_name",
+        ),
+        (
+            json!({ "selector": "priority", "selector_class_name": "RoundRobin" }),
+            "/selector_class_name",
+        ),
+        (json!({ "reload_after": 0 }), "/reload_after"),
+        (json!({ "time_key_format": "%Y" }), "/time_key_format"),
+        (
+            json!({ "time_key_exclude_timestamp": true }),
+            "/time_key_exclude_timestamp",
+        ),
+        (
+            json!({ "time_key": "t", "time_key_format": "%!" }),
+            "/time_key_format",
+        ),
+        (json!({ "hosts": "es-${tag}" }), "/hosts"),
+    ] {
+        refused(&params, &[place]);
+        let errors = crate::build(params, &BuildCx::detached("es"))
+            .err()
+            .unwrap();
+        assert!(errors[0].help.is_some(), "{place}");
+    }
+    settle(json!({
+        "reconnect_on_error": true, "http_backend": "typhoeus", "http_backend_excon_nonblock": false,
+        "prefer_oj_serializer": true, "with_transporter_log": true, "validate_client_version": true,
+        "log_es_400_reason": true, "time_parse_error_tag": "x", "emit_error_label_event": false,
+        "exception_backup": false, "target_index_affinity": false, "metadata": { "include_chunk_id": false },
+        "delimiter": ".", "reload_after": -1, "content_type": "application/json"
+    }));
+}
+
 #[test]
 fn operations_must_make_sense() {
     for name in ["op_type", "write_operation"] {
@@ -270,7 +433,7 @@ fn data_streams_must_make_sense() {
         (stream("index", "b".into()), &["/index"]),
         (stream("rollover_index", true.into()), &["/rollover_index"]),
         (stream("op_type", "index".into()), &["/op_type"]),
-        (stream("time_key", "at".into()), &["/time_key"]),
+        (stream("timestamp_key", "at".into()), &["/timestamp_key"]),
         (
             stream("include_timestamp", false.into()),
             &["/include_timestamp"],

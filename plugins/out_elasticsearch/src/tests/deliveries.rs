@@ -522,3 +522,36 @@ async fn an_authority_that_is_not_there_yet_is_found_later() {
     std::fs::write(&path, include_str!("tls/authority.pem")).unwrap();
     assert_eq!(write(&output, &[numbers(2)]).await, Outcome::Delivered);
 }
+
+#[tokio::test]
+async fn a_key_with_a_passphrase_is_decrypted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tls");
+    let server = Server::start_tls().await;
+    let with = |more: Value| {
+        let mut params = json!({
+            "ca_file": folder.join("authority.pem"), "client_cert": folder.join("server.pem"),
+            "client_key": folder.join("server.encrypted.key")
+        });
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        output(&[format!("https://127.0.0.1:{}", server.port)], &params)
+    };
+    let good = with(json!({ "client_key_pass": "geheim" }));
+    assert_eq!(write(&good, &[numbers(2)]).await, Outcome::Delivered);
+    for (more, expected) in [
+        (json!({}), "add `client_key_pass`"),
+        (json!({ "client_key_pass": "other" }), "cannot be decrypted"),
+    ] {
+        let Outcome::DestinationDown(failure) = write(&with(more), &[numbers(2)]).await else {
+            panic!()
+        };
+        assert_eq!(failure.kind, FailureKind::Tls);
+        assert!(
+            failure.message.contains("server.encrypted.key "),
+            "{failure}"
+        );
+        assert!(failure.message.contains(expected), "{failure}");
+    }
+}

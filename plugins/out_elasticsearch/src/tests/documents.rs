@@ -102,7 +102,7 @@ async fn a_date_of_the_record_stays_and_anything_else_moves() {
 #[tokio::test]
 async fn time_and_tag_can_have_other_names_or_none() {
     let record = record("app.x", &json!({ "tag": "mine", "n": 1 }));
-    let more = json!({ "include_tag_key": true, "time_key": "ts" });
+    let more = json!({ "include_tag_key": true, "timestamp_key": "ts" });
     let [document] = request(&record, &more)
         .await
         .documents()
@@ -285,7 +285,7 @@ async fn without_identity_the_server_makes_ids() {
     .await;
     assert!(request.actions.iter().all(|(_, meta, _)| meta.len() == 1));
     assert!(
-        request.line.contains("items.*.error&pipeline=a+b%26c "),
+        request.line.contains("items.*.error&pipeline=a%20b%26c "),
         "{}",
         request.line
     );

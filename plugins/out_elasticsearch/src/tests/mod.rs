@@ -6,9 +6,12 @@ mod conformance;
 mod deliveries;
 mod documents;
 mod identity;
+mod keys;
 mod model;
+mod nodes;
 mod server;
 mod shapes;
+mod times;
 mod updates;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use std::{
 
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -24,6 +25,8 @@ use tokio_rustls::{
     },
 };
 
+use crate::aws::sign::hex;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -32,6 +35,8 @@ pub(super) struct Request {
     /// Decoded.
     pub(super) body: Vec<u8>,
     pub(super) actions: Vec<Action>,
+    /// SHA-256 of the body as it came, in hexadecimal.
+    pub(super) digest: String,
 }
 
 /// An action, its metadata, and the document.
@@ -167,7 +172,7 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     connections: Mutex<u32>,
     pages: Mutex<Vec<(String, Reply)>>,
-    visits: Mutex<Vec<(String, Value)>>,
+    visits: Mutex<Vec<Request>>,
     faults: Mutex<Vec<String>>,
 }
 
@@ -225,18 +230,35 @@ impl Server {
         self
     }
 
+    /// Puts a page in the place of one that was added.
+    pub(super) fn page_anew(&self, line: &str, reply: Reply) -> &Self {
+        let line_start = format!("{line} ");
+        let mut pages = self.shared.pages.lock().unwrap();
+        pages.retain(|(line, _)| *line != line_start);
+        pages.push((line_start, reply));
+        drop(pages);
+        self
+    }
+
     /// The lines of the requests for pages.
     pub(super) fn visits(&self) -> Vec<String> {
-        let visits = self.shared.visits.lock().unwrap();
-        visits.iter().map(|(line, _)| line.clone()).collect()
+        let visits = self.visitors();
+        visits.into_iter().map(|visit| visit.line).collect()
     }
 
     /// The last body that came for a page.
     pub(super) fn body_for(&self, line: &str) -> Value {
-        let visits = self.shared.visits.lock().unwrap();
-        let mut visits = visits.iter().rev();
-        let visit = visits.find(|(visit, _)| visit.starts_with(line));
-        visit.map(|(_, body)| body.clone()).expect("somebody came")
+        let visits = self.visitors();
+        let visit = visits
+            .iter()
+            .rev()
+            .find(|visit| visit.line.starts_with(line));
+        serde_json::from_slice(&visit.expect("somebody came").body).unwrap()
+    }
+
+    /// The requests for pages.
+    pub(super) fn visitors(&self) -> Vec<Request> {
+        self.shared.visits.lock().unwrap().clone()
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
@@ -306,14 +328,14 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shar
 }
 
 impl Shared {
-    fn reply(&self, request: Request, wire: Vec<u8>) -> Reply {
+    fn reply(&self, mut request: Request, wire: Vec<u8>) -> Reply {
         let pages = self.pages.lock().unwrap();
         let page = pages
             .iter()
             .find(|(line, _)| request.line.starts_with(line));
         if let Some((_, reply)) = page {
-            let body = serde_json::from_slice(&wire).unwrap_or_default();
-            self.visits.lock().unwrap().push((request.line, body));
+            request.body = wire;
+            self.visits.lock().unwrap().push(request);
             return reply.clone();
         }
         drop(pages);
@@ -356,15 +378,17 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Request, Vec<u8>
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         .collect();
-    let request = Request {
+    let mut request = Request {
         line,
         headers,
         body: Vec::new(),
         actions: Vec::new(),
+        digest: String::new(),
     };
     let len = request.header("content-length").unwrap_or("0");
     let mut wire = vec![0; len.parse().unwrap()];
     stream.read_exact(&mut wire).await.ok()?;
+    request.digest = hex(&Sha256::digest(&wire));
     Some((request, wire))
 }
 

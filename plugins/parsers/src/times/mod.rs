@@ -2,6 +2,7 @@
 
 mod civil;
 mod cursor;
+mod field;
 mod format;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use civil::Place;
 use cursor::Cursor;
 use format::Format;
+
+pub use field::FieldTime;
 
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

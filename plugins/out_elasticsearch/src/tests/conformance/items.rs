@@ -247,3 +247,24 @@ async fn e21_what_the_failure_store_took_was_delivered() {
     let asked = site.server.requests()[0].line.clone();
     assert!(asked.contains("items.*.failure_store"), "{asked}");
 }
+
+#[tokio::test]
+async fn errors_that_the_operator_gives_up_are_put_aside() {
+    let params = json!({ "unrecoverable_error_types": ["out_of_memory_error", BUSY] });
+    let site = Site::new(params).await;
+    site.server.then(items(&[
+        (429, BUSY),
+        (429, "other"),
+        (201, ""),
+        (500, "out_of_memory_error"),
+    ]));
+    let end = site.deliver(&[numbers(4)]).await;
+    assert_eq!(
+        (end.tries, end.dead()),
+        (
+            2,
+            vec![(0, FailureKind::Http429), (3, FailureKind::Http5xx)]
+        )
+    );
+    assert_eq!(site.sent()[1], [1]);
+}

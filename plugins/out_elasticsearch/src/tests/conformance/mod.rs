@@ -3,6 +3,8 @@
 //! what has to be tried again is given to the plugin again, and nothing else.
 
 mod answers;
+mod aws;
+mod credentials;
 mod encoding;
 mod hosts;
 mod ids;
@@ -11,6 +13,7 @@ mod life;
 mod requests;
 mod setup;
 mod sizes;
+mod updates;
 
 use std::time::Duration;
 

@@ -14,6 +14,8 @@ use super::{Action, Request};
 const QUERY: [&str; 3] = ["filter_path", "pipeline", "require_alias"];
 /// Keys of metadata that every server knows.
 const METADATA: [&str; 3] = ["_index", "_id", "routing"];
+/// The path in front of all requests of some tests.
+const PREFIX: &str = "prefix";
 /// Longest id, in bytes.
 const ID_LEN_MAX: usize = 512;
 /// Longest name of an index, in bytes.
@@ -21,7 +23,7 @@ const INDEX_LEN_MAX: usize = 255;
 
 /// Reads a request, and says what is wrong with it.
 pub(super) fn check(mut request: Request, wire: Vec<u8>) -> Result<Request, String> {
-    check_line(&request.line)?;
+    let named = check_line(&request.line)?;
     for name in ["host", "content-type", "content-length", "user-agent"] {
         let times = request
             .headers
@@ -44,7 +46,7 @@ pub(super) fn check(mut request: Request, wire: Vec<u8>) -> Result<Request, Stri
         Some("gzip") => one_member(&wire)?,
         Some(other) => return Err(format!("{other} is not understood everywhere")),
     };
-    request.actions = actions(&request.body)?;
+    request.actions = actions(&request.body, named.as_deref())?;
     Ok(request)
 }
 
@@ -52,7 +54,8 @@ fn must(is_right: bool, complaint: impl FnOnce() -> String) -> Result<(), String
     if is_right { Ok(()) } else { Err(complaint()) }
 }
 
-fn check_line(line: &str) -> Result<(), String> {
+/// Checks the first line; the index that stands in it.
+fn check_line(line: &str) -> Result<Option<String>, String> {
     let [method, target, version] = line.split(' ').collect::<Vec<_>>()[..] else {
         return Err(format!("{line:?} is no request line"));
     };
@@ -68,7 +71,14 @@ fn check_line(line: &str) -> Result<(), String> {
             format!("the parameter {name} is there twice")
         })?;
     }
-    Ok(())
+    let (before, _) = path.rsplit_once('/').unwrap_or_default();
+    let Some((_, named)) = before.rsplit_once('/').filter(|(_, name)| *name != PREFIX) else {
+        return Ok(None);
+    };
+    let named = percent_encoding::percent_decode_str(named).decode_utf8();
+    let named = named.map_err(|error| error.to_string())?.into_owned();
+    index(&named)?;
+    Ok(Some(named))
 }
 
 /// Decodes the one member that servers read; they stop behind it.
@@ -84,7 +94,8 @@ fn one_member(wire: &[u8]) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-fn actions(body: &[u8]) -> Result<Vec<Action>, String> {
+/// The actions of a body, for an index that stands in the address or not.
+fn actions(body: &[u8], named: Option<&str>) -> Result<Vec<Action>, String> {
     let text =
         std::str::from_utf8(body).map_err(|error| format!("the body is not UTF-8: {error}"))?;
     let text = text
@@ -94,7 +105,7 @@ fn actions(body: &[u8]) -> Result<Vec<Action>, String> {
     let mut actions = Vec::new();
     while let Some((number, line)) = lines.next() {
         let at = |complaint: String| format!("line {number}, {line}: {complaint}");
-        let (name, meta) = action(line).map_err(at)?;
+        let (name, meta) = action(line, named).map_err(at)?;
         let document = if name == "delete" {
             Value::Null
         } else {
@@ -107,7 +118,7 @@ fn actions(body: &[u8]) -> Result<Vec<Action>, String> {
     Ok(actions)
 }
 
-fn action(line: &str) -> Result<(String, Map<String, Value>), String> {
+fn action(line: &str, named: Option<&str>) -> Result<(String, Map<String, Value>), String> {
     let action = object(line)?;
     must(action.len() == 1, || {
         format!("{} actions in one object", action.len())
@@ -117,7 +128,7 @@ fn action(line: &str) -> Result<(String, Map<String, Value>), String> {
     must(known.contains(&name.as_str()), || {
         format!("there is no action {name}")
     })?;
-    let Value::Object(meta) = meta else {
+    let Value::Object(mut meta) = meta else {
         return Err("the metadata is no object".into());
     };
     for (key, value) in &meta {
@@ -131,6 +142,10 @@ fn action(line: &str) -> Result<(String, Map<String, Value>), String> {
         must(value.is_string(), || {
             format!("{key} is {value}, which is no text")
         })?;
+    }
+    if let Some(named) = named {
+        let before = meta.insert("_index".into(), named.into());
+        must(before.is_none(), || "the index is named twice".into())?;
     }
     let text = |key: &str| meta.get(key).and_then(Value::as_str);
     index(text("_index").ok_or("no index is named")?)?;
@@ -281,7 +296,7 @@ fn what_any_server_would_refuse_is_refused_here() {
     let good = r#"{"create":{"_index":"a","_id":"1"}}"#;
     let with = |action: &str, document: &str| format!("{action}\n{document}\n");
     assert_eq!(
-        actions(with(good, r#"{"a":{"b":[1]}}"#).as_bytes())
+        actions(with(good, r#"{"a":{"b":[1]}}"#).as_bytes(), None)
             .unwrap()
             .len(),
         1
@@ -327,9 +342,11 @@ fn what_any_server_would_refuse_is_refused_here() {
         (with(good, "[]"), "no object"),
         (with(good, r#"{"a":NaN}"#), "expected"),
     ] {
-        let refused = actions(body.as_bytes()).expect_err(&body);
+        let refused = actions(body.as_bytes(), None).expect_err(&body);
         assert!(refused.contains(complaint), "{body}: {refused}");
     }
+    let twice = actions(with(good, "{}").as_bytes(), Some("a")).unwrap_err();
+    assert!(twice.contains("named twice"), "{twice}");
 }
 
 #[test]
@@ -342,6 +359,10 @@ fn what_is_no_bulk_request_is_refused_here() {
     ] {
         assert!(check_line(line).is_err(), "{line}");
     }
+    let named = check_line("POST /prefix/a%C3%A9/_bulk HTTP/1.1").unwrap();
+    assert_eq!(named.as_deref(), Some("a\u{e9}"));
+    assert_eq!(check_line("POST /prefix/_bulk HTTP/1.1"), Ok(None));
+    assert!(check_line("POST /A/_bulk HTTP/1.1").is_err());
 }
 
 #[test]
