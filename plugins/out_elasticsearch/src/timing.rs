@@ -1,6 +1,5 @@
 //! The time of a document: that of the event, or one that the record has in a field.
 
-use parsers::FieldTime;
 use schemars::JsonSchema;
 use sdk::{
     clock::Clock,
@@ -10,6 +9,7 @@ use sdk::{
     msgpack::{RawValue, Token},
 };
 use serde::Deserialize;
+use times::FieldTime;
 
 /// Which time counts, and where it is written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! The shelf of parsers: one module per parser. What all of them have in common stands in `rules` and `times`.
+//! The shelf of parsers: one module per parser. What all of them have in common stands in `rules`.
 
 pub mod apache2;
 pub mod apache_error;
@@ -21,7 +21,6 @@ mod fields;
 mod rules;
 #[cfg(test)]
 mod testing;
-mod times;
 
 pub use rules::{Common, Types};
-pub use times::{FieldTime, TimeType};
+pub use times::TimeType;

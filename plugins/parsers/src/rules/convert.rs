@@ -2,7 +2,7 @@
 
 use sdk::{config::Zone, msgpack::write, plugin::BuildCx};
 
-use crate::times::{TimeType, Times, Wanted};
+use times::{TimeType, Times, Wanted};
 
 /// What a field becomes.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use sdk::{
     plugin::BuildCx,
 };
 
-use crate::times::{TimeType, Times, Wanted};
 pub(crate) use convert::Convert;
 pub use parameters::{Common, Types};
+use times::{TimeType, Times, Wanted};
 
 /// What a parser has where the configuration says nothing.
 #[derive(Debug, Clone, Copy)]

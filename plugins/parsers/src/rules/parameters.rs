@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sdk::config::{Interval, OneOrMany, Pattern, Zone};
 use serde::Deserialize;
 
-use crate::times::TimeType;
+use times::TimeType;
 
 /// The parameters of every parser.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! Reading the time of a record as the parameters of every parser say.
+//! Reading the time of a record: as the parameters of every parser say, or out of a field.
 
 mod civil;
 mod cursor;
@@ -33,7 +33,7 @@ pub enum TimeType {
 
 /// Reads times. The first of its ways that fits is taken.
 #[derive(Debug)]
-pub(crate) struct Times {
+pub struct Times {
     ways: Vec<Way>,
     place: Place,
 }
@@ -61,20 +61,23 @@ const USUAL: [&str; 6] = [
 
 /// The words of the configuration, before they are compiled.
 #[derive(Debug)]
-pub(crate) struct Wanted<'c> {
-    pub(crate) time_type: Option<TimeType>,
-    pub(crate) format: Option<&'c str>,
-    pub(crate) fallbacks: &'c [String],
-    pub(crate) zone: Zone,
+pub struct Wanted<'c> {
+    /// `time_type`.
+    pub time_type: Option<TimeType>,
+    /// `time_format`.
+    pub format: Option<&'c str>,
+    /// `time_format_fallbacks`.
+    pub fallbacks: &'c [String],
+    /// The zone of a time that names none.
+    pub zone: Zone,
 }
 
 impl Times {
+    /// Compiles the words of the configuration.
+    ///
     /// # Errors
     /// What is wrong, and the parameter that says it.
-    pub(crate) fn compile(
-        wanted: &Wanted<'_>,
-        clock: &Clock,
-    ) -> Result<Self, (&'static str, String)> {
+    pub fn compile(wanted: &Wanted<'_>, clock: &Clock) -> Result<Self, (&'static str, String)> {
         let of_format = |text: &str| Format::compile(text).map(Way::Format);
         let first = match (wanted.time_type, wanted.format) {
             (Some(TimeType::Unixtime), _) => vec![Way::Unixtime],
@@ -107,12 +110,12 @@ impl Times {
 
     /// Reads a time from text; `None` when it is none.
     #[inline]
-    pub(crate) fn read(&self, text: &[u8]) -> Option<Time> {
+    pub fn read(&self, text: &[u8]) -> Option<Time> {
         self.ways.iter().find_map(|way| way.read(text, &self.place))
     }
 
     /// Reads a time from a number; `None` where times are text.
-    pub(crate) fn number(&self, number: f64) -> Option<Time> {
+    pub fn number(&self, number: f64) -> Option<Time> {
         match self.way_of_numbers()? {
             Way::Unixtime => Time::from_f64(number.floor()),
             Way::AnyNumber if number.abs() >= 1e11 => {
@@ -124,7 +127,7 @@ impl Times {
     }
 
     /// Reads a time from a whole number; `None` where times are text.
-    pub(crate) fn integer(&self, number: i64) -> Option<Time> {
+    pub fn integer(&self, number: i64) -> Option<Time> {
         match self.way_of_numbers()? {
             Way::AnyNumber => Some(scaled(number)),
             _ => Some(Time::from_secs(number)),
