@@ -55,6 +55,12 @@ pub(crate) enum Garbage {
 }
 
 impl Answer {
+    /// Records that the server had no room for.
+    pub(crate) fn rejected(&self) -> usize {
+        let is_rejected = |(_, item): &&(usize, Item)| item.status == 429;
+        self.failed.iter().filter(is_rejected).count()
+    }
+
     /// Reads an answer to a request with `sent` records.
     ///
     /// # Errors

@@ -7,17 +7,19 @@ use sdk::output::{Failure, FailureKind};
 
 use crate::{
     config::OpType,
-    connection::{Encoding, Reply},
+    connection::Encoding,
     counters::Counters,
     gzip::compress,
-    hosts::{Hosts, NoHost},
+    hosts::{Answered, Body, Hosts, NoHost},
     item_error::ItemError,
-    policy::{OnAuthError, OnConflict, Policy},
+    policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
     report::Report,
 };
 
 /// Bodies up to this size are sent as they are, in bytes.
 const SMALL: usize = 1 << 10;
+/// After a request that was too large, later ones are smaller by one part in so many.
+const CEILING_BELOW: usize = 10;
 
 /// What all bulk requests of an output have in common.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Bulk {
     pub(crate) has_ids: bool,
     pub(crate) on_auth_error: OnAuthError,
     pub(crate) on_conflict: OnConflict,
+    pub(crate) on_mapping_conflict: OnMappingConflict,
     /// Kinds of errors after which a record is not sent again.
     pub(crate) unrecoverable: Vec<String>,
     pub(crate) gzip_level: Option<u32>,
@@ -50,6 +53,20 @@ impl Bulk {
         }
     }
 
+    /// The server found a body of this size too large: later ones are smaller, to leave room for what stands around them.
+    pub(crate) fn learn(&self, len: usize) {
+        let ceiling = len - len.div_ceil(CEILING_BELOW);
+        self.body_max.fetch_min(ceiling, Ordering::Relaxed);
+        self.show_limit();
+    }
+
+    /// Shows how large bodies may be.
+    pub(crate) fn show_limit(&self) {
+        let max = self.body_max.load(Ordering::Relaxed);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        self.counters.body_limit.set(max);
+    }
+
     /// Whether the operator gives up records with this error.
     pub(crate) fn gives_up(&self, error: &ItemError) -> bool {
         self.unrecoverable.contains(&error.kind)
@@ -59,7 +76,7 @@ impl Bulk {
     ///
     /// # Errors
     /// [`NoHost`] when no host took it.
-    pub(crate) async fn post(&self, body: &Bytes, index: Option<&str>) -> Result<Reply, NoHost> {
+    pub(crate) async fn post(&self, body: &Bytes, index: Option<&str>) -> Result<Answered, NoHost> {
         let wire = match self.gzip_level.filter(|_| body.len() > SMALL) {
             Some(level) => Some(
                 compress(body.clone(), level)
@@ -84,9 +101,12 @@ impl Bulk {
             },
             index,
         };
-        let wire = wire.as_ref().unwrap_or(body);
-        self.counters.body.inc_by(body.len() as u64);
-        self.counters.wire.inc_by(wire.len() as u64);
-        self.hosts.post(wire, encoding, self.has_ids).await
+        let body = Body {
+            len: body.len(),
+            wire: wire.unwrap_or_else(|| body.clone()),
+        };
+        self.counters.body.inc_by(body.len as u64);
+        self.counters.wire.inc_by(body.wire.len() as u64);
+        self.hosts.post(&body, encoding, self.has_ids).await
     }
 }

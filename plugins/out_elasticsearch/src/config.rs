@@ -10,7 +10,7 @@ use sdk::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::policy::{OnAuthError, OnConflict};
+use crate::policy::{OnAuthError, OnConflict, OnMappingConflict};
 pub use crate::{
     aws::{Endpoint, Service},
     choices::{Compression, ContentType, DocumentId, Dots, Level, OpType, Scheme},
@@ -149,6 +149,11 @@ pub struct Config {
     /// `dead_letter` puts it aside. Records without such an id are not meant.
     #[serde(default)]
     pub on_conflict: OnConflict,
+    /// What becomes of a document that the server refuses because of one field: `dead_letter`, the default, puts the record
+    /// aside. `stringify` sends it once more with that field as text, `rename` also with `_conflict` at the end of the
+    /// field's name, which helps where the mapping wants a number, a date or a table.
+    #[serde(default)]
+    pub on_mapping_conflict: OnMappingConflict,
     /// What becomes of records that these credentials may not write, when the server says so of single records: `retry`,
     /// the default, keeps them until that is mended, `dead_letter` puts them aside.
     #[serde(default)]
@@ -280,6 +285,11 @@ pub struct Config {
     pub bulk_max_bytes: Size,
     /// Fluentd's name of `bulk_max_bytes`.
     pub bulk_message_request_threshold: Option<Size>,
+    /// Most requests that are under way to one host at a time. How many there really are follows how it keeps up; never
+    /// more than `flush_thread_count` of the buffer.
+    #[serde(default = "default_in_flight")]
+    #[schemars(range(min = 1, max = 32))]
+    pub max_in_flight: usize,
     /// How long a request may take, answer included.
     #[serde(default = "default_request_timeout")]
     pub request_timeout: Interval,
@@ -334,6 +344,10 @@ fn default_bulk_max_bytes() -> Size {
 
 fn default_resurrect_after() -> Interval {
     Interval::secs(60)
+}
+
+fn default_in_flight() -> usize {
+    32
 }
 
 fn default_request_timeout() -> Interval {

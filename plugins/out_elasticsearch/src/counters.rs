@@ -1,6 +1,6 @@
 //! Counters of items, requests and bytes.
 
-use sdk::metrics::{Counter, Histogram, Metrics};
+use sdk::metrics::{Counter, Gauge, Histogram, Metrics};
 
 /// Counters of what became of items and requests, and of bytes.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) ambiguous: Counter,
     pub(crate) body: Counter,
     pub(crate) wire: Counter,
+    /// Largest body that is sent, in bytes.
+    pub(crate) body_limit: Gauge,
     /// What the server says that a request took, in seconds.
     pub(crate) took: Histogram,
 }
@@ -28,6 +30,7 @@ pub(crate) struct Items {
     pub(crate) auth: Counter,
     pub(crate) not_found: Counter,
     pub(crate) too_large: Counter,
+    pub(crate) repaired: Counter,
     pub(crate) unknown: Counter,
     pub(crate) other: Counter,
 }
@@ -62,6 +65,11 @@ impl Counters {
             ambiguous: ambiguous(metrics),
             body: bytes("body"),
             wire: bytes("wire"),
+            body_limit: metrics.gauge(
+                "elasticsearch_body_limit_bytes",
+                "Largest bulk request that is sent, before compression; less than configured once the server found one too large",
+                &[],
+            ),
             took: metrics.histogram(
                 "elasticsearch_took_seconds",
                 "What the server says that a bulk request took",
@@ -92,6 +100,7 @@ impl Items {
             auth: item("auth"),
             not_found: item("not_found"),
             too_large: item("too_large"),
+            repaired: item("repaired"),
             unknown: item("unknown"),
             other: item("other"),
         }

@@ -1,42 +1,40 @@
 //! One chunk's bulk requests: sending, dividing by slicing the same body, and the verdict on every record.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
 
+use bytes::Bytes;
 use sdk::output::{Failure, FailureKind, Outcome, Verdict};
 
 use crate::{
-    action::id_of,
-    answer::{Answer, Item, took_ms},
+    answer::{Answer, took_ms},
     bulk::Bulk,
     document::Documents,
-    hosts::NoHost,
-    identity,
-    item_error::{ItemError, refusal},
-    judge::{ItemFate, RequestFate, Split, judge_item, judge_request},
-    policy::OnConflict,
+    hosts::{Answered, NoHost},
+    item_error::refusal,
+    judge::{RequestFate, Split, judge_request},
     report::Complaints,
 };
 
 /// How often requests of one chunk may be divided before the rest has to wait.
 const DIVISIONS_MAX: u32 = 64;
-/// After a request that was too large, later ones are smaller by one part in so many.
-const CEILING_BELOW: usize = 10;
 
 /// The requests of one chunk.
 pub(crate) struct Delivery<'a> {
-    bulk: &'a Bulk,
-    documents: &'a Documents,
+    pub(crate) bulk: &'a Bulk,
+    pub(crate) documents: &'a Documents,
     /// Positions in the table of documents of each request that is still to be sent, the next one last.
-    pending: Vec<Vec<usize>>,
-    verdicts: Vec<(u32, Verdict)>,
+    pub(crate) pending: Vec<Vec<usize>>,
+    pub(crate) verdicts: Vec<(u32, Verdict)>,
     /// Whether anything is known of any record.
-    is_settled: bool,
+    pub(crate) is_settled: bool,
     divisions: u32,
-    complaints: Complaints,
+    pub(crate) complaints: Complaints,
+    /// The lines of documents that were changed to fit the mapping, by position.
+    pub(crate) repaired: HashMap<usize, Bytes>,
 }
 
 /// Why the rest of the chunk has to wait.
-struct Stopped {
+pub(crate) struct Stopped {
     rest: Vec<usize>,
     reason: NoHost,
 }
@@ -70,6 +68,7 @@ impl<'a> Delivery<'a> {
             is_settled: false,
             divisions: 0,
             complaints: Complaints::default(),
+            repaired: HashMap::new(),
         }
     }
 
@@ -95,11 +94,30 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// The body of a request with these records.
+    fn body(&self, positions: &[usize]) -> Bytes {
+        let is_repaired = |position: &usize| self.repaired.contains_key(position);
+        if !positions.iter().any(is_repaired) {
+            return self.documents.bytes(positions);
+        }
+        let parts: Vec<&[u8]> = positions
+            .iter()
+            .map(|position| self.part(*position))
+            .collect();
+        parts.concat().into()
+    }
+
+    /// Action line and document of a record, as it is sent now.
+    pub(crate) fn part(&self, position: usize) -> &[u8] {
+        let repaired = self.repaired.get(&position);
+        repaired.map_or_else(|| self.documents.part(position), |lines| &lines[..])
+    }
+
     async fn send(&mut self, positions: Vec<usize>) -> Result<(), Stopped> {
-        let body = self.documents.bytes(&positions);
+        let body = self.body(&positions);
         let index = self.documents.index_of(&positions);
-        let reply = match self.bulk.post(&body, index).await {
-            Ok(reply) => reply,
+        let Answered { reply, under_way } = match self.bulk.post(&body, index).await {
+            Ok(answered) => answered,
             Err(reason) => {
                 return Err(Stopped {
                     rest: positions,
@@ -112,7 +130,11 @@ impl<'a> Delivery<'a> {
                 self.bulk.counters.took.observe(f64::from(ms) / 1000.0);
             }
             return match Answer::read(&reply.body, self.bulk.op_type, positions.len()) {
-                Ok(answer) => self.settle(&positions, answer),
+                Ok(answer) => {
+                    let rejected = answer.rejected();
+                    under_way.answered(positions.len(), rejected);
+                    self.settle(&positions, answer)
+                }
                 Err(garbage) => {
                     self.bulk.counters.ambiguous.inc();
                     let failure = Failure::new(FailureKind::Protocol, garbage.to_string());
@@ -126,7 +148,12 @@ impl<'a> Delivery<'a> {
         }
         let message = format!("the server answered {} {}", reply.status, error.summary());
         let message = message.trim_end();
-        match judge_request(reply.status, &error) {
+        let fate = judge_request(reply.status, &error);
+        if fate == RequestFate::Later(FailureKind::Http429) {
+            under_way.refused();
+        }
+        drop(under_way);
+        match fate {
             RequestFate::Divide(why) => self.divide(positions, why, message),
             RequestFate::ContentType if !self.bulk.plain_json.swap(true, Ordering::Relaxed) => {
                 self.pending.push(positions);
@@ -145,104 +172,13 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Reads what became of each record of a request.
-    fn settle(&mut self, positions: &[usize], answer: Answer) -> Result<(), Stopped> {
-        self.is_settled = true;
-        let counters = &self.bulk.counters;
-        let succeeded = positions.len() - answer.failed.len();
-        counters.items.created.inc_by(succeeded as u64);
-        for (counter, items) in counters.failure_store.iter().zip(answer.failure_store) {
-            counter.inc_by(items);
-        }
-        let policy = self.bulk.policy();
-        let mut together = Vec::new();
-        let mut example = ItemError::default();
-        for (place, item) in answer.failed {
-            let Some(position) = positions.get(place).copied() else {
-                continue;
-            };
-            match judge_item(item.status, &item.error, policy) {
-                ItemFate::Delivered => drop(counters.items.created.inc()),
-                ItemFate::Duplicate
-                    if policy.on_conflict == OnConflict::DeadLetter
-                        && self.has_id_of_its_own(position) =>
-                {
-                    self.rule(position, &item, FailureKind::Rejected, true);
-                }
-                ItemFate::Duplicate => drop(counters.items.conflict.inc()),
-                ItemFate::Stale => drop(counters.items.stale.inc()),
-                ItemFate::TooLargeTogether if positions.len() > 1 => {
-                    together.push(position);
-                    example = item.error;
-                }
-                ItemFate::TooLargeTogether => {
-                    self.rule(position, &item, FailureKind::TooLarge, true);
-                }
-                ItemFate::Retry(kind) if self.bulk.gives_up(&item.error) => {
-                    self.rule(position, &item, kind, true);
-                }
-                ItemFate::Retry(kind) => self.rule(position, &item, kind, false),
-                ItemFate::Reject(kind) => self.rule(position, &item, kind, true),
-            }
-        }
-        if together.is_empty() {
-            return Ok(());
-        }
-        self.divide(together, Split::Memory, &example.summary())
-    }
-
-    /// Whether the id of a record comes from a field.
-    fn has_id_of_its_own(&self, position: usize) -> bool {
-        id_of(self.documents.part(position)).is_some_and(|id| !identity::has_form(id))
-    }
-
-    /// Notes the verdict on one record.
-    fn rule(&mut self, position: usize, item: &Item, kind: FailureKind, is_final: bool) {
-        let items = &self.bulk.counters.items;
-        match (item.status, kind) {
-            (0, _) => items.unknown.inc(),
-            (404, _) => items.not_found.inc(),
-            (409, FailureKind::Rejected) => items.conflict.inc(),
-            (_, FailureKind::Http429) => items.rejected.inc(),
-            (_, FailureKind::Mapping) => items.mapping.inc(),
-            (_, FailureKind::Auth) => items.auth.inc(),
-            (_, FailureKind::TooLarge) => items.too_large.inc(),
-            _ => items.other.inc(),
-        };
-        let (about, what) = match item.status {
-            0 => (
-                "the answer does not say what became of it".to_owned(),
-                "no status".to_owned(),
-            ),
-            status => (item.error.summary(), format!("status {status}")),
-        };
-        self.note(position, kind, is_final, (about, &what));
-    }
-
-    /// Adds the id to a message, so that the record can be found.
-    fn note(
-        &mut self,
-        position: usize,
-        kind: FailureKind,
-        is_final: bool,
-        (about, what): (String, &str),
-    ) {
-        let Some((index, _)) = self.documents.slots.get(position) else {
-            return;
-        };
-        let id = id_of(self.documents.part(position)).unwrap_or("none");
-        let failure = Failure::new(kind, format!("{about} ({what}, id {id})"));
-        let verdict = if is_final {
-            Verdict::Reject(failure)
-        } else {
-            Verdict::Retry(None, failure)
-        };
-        self.verdicts.push((*index, verdict));
-        self.complaints.add(about, kind, is_final, id);
-    }
-
     /// Sends the records in two requests; a single one is refused for good.
-    fn divide(&mut self, positions: Vec<usize>, why: Split, message: &str) -> Result<(), Stopped> {
+    pub(crate) fn divide(
+        &mut self,
+        positions: Vec<usize>,
+        why: Split,
+        message: &str,
+    ) -> Result<(), Stopped> {
         if let [position] = positions.as_slice() {
             self.is_settled = true;
             let items = &self.bulk.counters.items;
@@ -260,9 +196,7 @@ impl<'a> Delivery<'a> {
         }
         if why == Split::Size {
             // What is a little smaller may pass. What the memory lacks is said of single documents.
-            let len = self.len_of(&positions);
-            let ceiling = len - len.div_ceil(CEILING_BELOW);
-            self.bulk.body_max.fetch_min(ceiling, Ordering::Relaxed);
+            self.bulk.learn(self.len_of(&positions));
         }
         self.halve(&positions, why);
         Ok(())

@@ -1,7 +1,7 @@
 //! One host: how it did so far, and for how long it is left out.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,13 +16,22 @@ use crate::{
     address::Address,
     item_error::refusal,
     judge::{RequestFate, judge_request},
+    throttle::{self, Gate},
     transport::{Reply, Transport},
 };
 
 /// How long a host that failed once is left out; each failure more doubles it.
 const LEFT_OUT_MIN: Duration = Duration::from_secs(1);
 /// The gauge of a host.
-pub(crate) const UP: &str = "elasticsearch_host_up";
+const UP: &str = "elasticsearch_host_up";
+
+/// Forgets the gauges of a host that is gone.
+pub(crate) fn forget(name: &Url, metrics: &Metrics) {
+    let metrics = metrics.with(&[("host", name.as_str())]);
+    for gauge in [UP].iter().chain(&throttle::GAUGES) {
+        metrics.forget_gauge(gauge);
+    }
+}
 
 /// One of the hosts.
 #[derive(Debug)]
@@ -32,6 +41,19 @@ pub(crate) struct Host {
     health: Mutex<Health>,
     left_out_max: Duration,
     up: Gauge,
+    /// Where requests wait until it keeps up.
+    pub(crate) gate: Arc<Gate>,
+}
+
+/// What a host may be burdened with, and for how long it is left out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The longest time that it is left out.
+    pub(crate) left_out_max: Duration,
+    /// Size of a full request, in bytes.
+    pub(crate) request_len: usize,
+    /// Requests under way.
+    pub(crate) requests_max: usize,
 }
 
 /// How a host did so far.
@@ -44,13 +66,20 @@ pub(crate) struct Health {
 }
 
 impl Host {
-    /// A host that takes part until it fails, and is left out for `left_out_max` at most.
-    pub(crate) fn new(address: Address, left_out_max: Duration, metrics: &Metrics) -> Self {
+    /// A host that takes part until it fails.
+    pub(crate) fn new(address: Address, limits: Limits, metrics: &Metrics) -> Self {
         let help = "1 while a host answers, 0 while it is left out";
         let labels = [("host", address.url.as_str())];
         let up = metrics.gauge(UP, help, &labels);
         up.set(1);
+        let Limits {
+            left_out_max,
+            request_len,
+            requests_max,
+        } = limits;
+        let gate = Gate::new(request_len, requests_max, address.url.as_str(), metrics);
         Self {
+            gate: Arc::new(gate),
             up,
             address,
             transport: OnceCell::new(),

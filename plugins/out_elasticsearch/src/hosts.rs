@@ -21,6 +21,7 @@ use crate::{
     roster::{Choosing, Roster},
     server::{self, Server},
     sniff,
+    throttle::UnderWay,
     transport::{Broken, Reply, Transport},
 };
 
@@ -44,6 +45,21 @@ pub(crate) struct Hosts {
     server: OnceCell<Option<Server>>,
     /// Requests that are sent again although the first may have been carried out.
     ambiguous: Counter,
+}
+
+/// A body as it is sent.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) wire: Bytes,
+    /// Its size before compression, in bytes.
+    pub(crate) len: usize,
+}
+
+/// A request that a host answered; what the host thinks of it is still to be told to its gate.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) reply: Reply,
+    pub(crate) under_way: UnderWay,
 }
 
 /// Why no host took a request.
@@ -104,10 +120,10 @@ impl Hosts {
     /// [`NoHost`] when none did.
     pub(crate) async fn post(
         &self,
-        body: &Bytes,
+        body: &Body,
         encoding: Encoding<'_>,
         is_safe: bool,
-    ) -> Result<Reply, NoHost> {
+    ) -> Result<Answered, NoHost> {
         if self.roster.is_due() {
             self.look_for_nodes().await;
         }
@@ -123,21 +139,25 @@ impl Hosts {
     /// Sends a body to one host after the other, until one answers.
     async fn post_in_order(
         &self,
-        body: &Bytes,
+        body: &Body,
         encoding: Encoding<'_>,
         is_safe: bool,
         failed: &mut Failed,
-    ) -> Option<Reply> {
+    ) -> Option<Answered> {
         let mut order = VecDeque::from(self.roster.in_order());
         while let Some(host) = order.pop_front() {
+            let under_way = host.gate.enter(body.len).await;
             let was_proven = host.health().is_proven;
-            let broken = match self.try_host(&host, body.clone(), encoding).await {
+            let broken = match self.try_host(&host, body.wire.clone(), encoding).await {
                 Ok(reply) => match host.refusal(&reply) {
                     None => {
                         host.answered();
-                        return Some(reply);
+                        return Some(Answered { reply, under_way });
                     }
                     Some(failure) => {
+                        if failure.kind == FailureKind::Http5xx {
+                            under_way.refused();
+                        }
                         host.failed();
                         failed.refused = Some((failure, reply.retry_after));
                         continue;
@@ -147,6 +167,9 @@ impl Hosts {
             };
             host.failed();
             let is_timeout = broken.failure.kind == FailureKind::Timeout;
+            if is_timeout {
+                under_way.refused();
+            }
             let is_sent = broken.is_sent;
             let name = host.name().clone();
             failed.unanswered.retain(|(url, _)| *url != name);

@@ -32,11 +32,13 @@ mod policy;
 mod proof;
 mod reach;
 mod refusal;
+mod repair;
 mod report;
 mod roster;
 mod scribe;
 mod server;
 mod settings;
+mod settling;
 mod setup;
 mod shape;
 mod sniff;
@@ -44,6 +46,7 @@ mod ssl;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod timing;
 mod transport;
 mod undot;
@@ -71,7 +74,7 @@ use counters::Counters;
 use delivery::Delivery;
 use document::Recipe;
 use hosts::Hosts;
-pub use policy::{OnAuthError, OnConflict};
+pub use policy::{OnAuthError, OnConflict, OnMappingConflict};
 use report::Report;
 use settings::Settings;
 use setup::Setup;
@@ -132,11 +135,12 @@ impl Elasticsearch {
         let plan = settings.plan.take();
         let setup = plan.map(|plan| Setup::new(plan, settings.index.literal(), config, cx));
         let operation = settings.operation;
-        Ok(Self {
+        let output = Self {
             bulk: Bulk {
                 hosts: Hosts::new(addresses, choosing, connector, &cx.metrics),
                 on_auth_error: config.on_auth_error,
                 on_conflict: config.on_conflict,
+                on_mapping_conflict: config.on_mapping_conflict,
                 unrecoverable: config.unrecoverable_error_types.0.clone(),
                 op_type: operation.op_type,
                 has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
@@ -148,7 +152,9 @@ impl Elasticsearch {
             },
             setup,
             recipe: Recipe::new(config, settings, record_time, cx),
-        })
+        };
+        output.bulk.show_limit();
+        Ok(output)
     }
 }
 

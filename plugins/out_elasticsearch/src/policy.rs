@@ -28,6 +28,19 @@ pub enum OnConflict {
     DeadLetter,
 }
 
+/// What becomes of documents with a field that does not fit the mapping.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMappingConflict {
+    /// They go to the dead letter.
+    #[default]
+    DeadLetter,
+    /// They are sent once more with that field as text: JSON, where it is a table or a list.
+    Stringify,
+    /// They are sent once more with that field as text, and with `_conflict` at the end of its name.
+    Rename,
+}
+
 /// What the judge has to know besides the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
@@ -47,6 +60,14 @@ impl Config {
             let message = "`on_conflict` is about ids from `id_key` with `op_type = \"create\"`";
             let help = "give both, or remove `on_conflict`";
             errors.push(ConfigError::at("/on_conflict", message).help(help));
+        }
+        let changes = self.op_type.or(self.write_operation);
+        let changes = changes.is_some_and(OpType::needs_id);
+        if self.on_mapping_conflict != OnMappingConflict::DeadLetter && changes {
+            let message =
+                "`on_mapping_conflict` is about documents that are added, and here are none";
+            let help = "remove it, or set op_type = \"create\" or \"index\"";
+            errors.push(ConfigError::at("/on_mapping_conflict", message).help(help));
         }
     }
 }

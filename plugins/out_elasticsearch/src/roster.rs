@@ -1,11 +1,8 @@
 //! Who takes part: the hosts that are written, and the nodes that the cluster names; and whose turn it is.
 
-use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
 use sdk::metrics::Metrics;
@@ -13,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     address::Address,
-    host::{Host, UP},
+    host::{self, Host, Limits},
     sniff::{Reload, Selector},
 };
 
@@ -22,8 +19,7 @@ use crate::{
 pub(crate) struct Choosing {
     pub(crate) selector: Selector,
     pub(crate) reload: Reload,
-    /// The longest time that a host is left out.
-    pub(crate) left_out_max: Duration,
+    pub(crate) limits: Limits,
 }
 
 /// Who takes part.
@@ -35,7 +31,7 @@ pub(crate) struct Roster {
     nodes: RwLock<Vec<Arc<Host>>>,
     pub(crate) reload: Reload,
     selector: Selector,
-    left_out_max: Duration,
+    limits: Limits,
     turn: AtomicUsize,
     requests: AtomicU32,
     metrics: Metrics,
@@ -46,16 +42,16 @@ impl Roster {
         let Choosing {
             selector,
             reload,
-            left_out_max,
+            limits,
         } = choosing;
         let seeds = addresses.into_iter();
-        let seeds = seeds.map(|address| Arc::new(Host::new(address, left_out_max, metrics)));
+        let seeds = seeds.map(|address| Arc::new(Host::new(address, limits, metrics)));
         Self {
             seeds: seeds.collect(),
             nodes: RwLock::default(),
             reload,
             selector,
-            left_out_max,
+            limits,
             turn: AtomicUsize::new(0),
             requests: AtomicU32::new(0),
             metrics: metrics.clone(),
@@ -79,7 +75,7 @@ impl Roster {
             known.find(|host| host.address.url == address.url).cloned()
         };
         let new = addresses.into_iter().map(|address| {
-            let make = |address| Arc::new(Host::new(address, self.left_out_max, &self.metrics));
+            let make = |address| Arc::new(Host::new(address, self.limits, &self.metrics));
             known(&address).unwrap_or_else(|| make(address))
         });
         let new: Vec<Arc<Host>> = new.collect();
@@ -87,8 +83,7 @@ impl Roster {
             .iter()
             .filter(|node| !is_in(&new, node) && !is_in(&self.seeds, node))
         {
-            let labels = [("host", gone.name().as_str())];
-            self.metrics.with(&labels).forget_gauge(UP);
+            host::forget(gone.name(), &self.metrics);
         }
         *nodes = new;
     }
@@ -123,7 +118,12 @@ impl Roster {
                 (until.filter(|until| *until > now), host)
             })
             .collect();
-        order.sort_by_key(|(until, _)| *until);
+        // Of those that are fit, the one with the least to do.
+        let load = |host: &Arc<Host>| match self.selector {
+            Selector::RoundRobin => host.gate.load(),
+            Selector::Priority => 0,
+        };
+        order.sort_by_key(|(until, host)| (*until, load(host)));
         order
             .into_iter()
             .map(|(_, host)| Arc::clone(host))

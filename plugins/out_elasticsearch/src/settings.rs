@@ -9,6 +9,7 @@ use crate::{
     address::Address,
     config::{Compression, Config, Endpoint, Level, Scheme},
     document::Patch,
+    host::Limits,
     index::IndexName,
     operation::Operation,
     roster::Choosing,
@@ -80,7 +81,11 @@ impl Config {
                 choosing: Choosing {
                     selector,
                     reload,
-                    left_out_max: self.resurrect_after.0,
+                    limits: Limits {
+                        left_out_max: self.resurrect_after.0,
+                        request_len: bulk_max_bytes.as_usize(),
+                        requests_max: self.max_in_flight,
+                    },
                 },
                 plan,
                 texts: texts.filter(|_| is_per_target),

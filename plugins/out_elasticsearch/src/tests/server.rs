@@ -174,7 +174,11 @@ struct Shared {
     pages: Mutex<Vec<(String, Reply)>>,
     visits: Mutex<Vec<Request>>,
     faults: Mutex<Vec<String>>,
+    delay: Mutex<Option<Delay>>,
 }
+
+type Pause = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+type Delay = Box<dyn Fn() -> Pause + Send>;
 
 impl Server {
     /// Starts a server; each request takes the next step of its script, and later ones succeed.
@@ -216,6 +220,15 @@ impl Server {
     pub(super) fn later(&self, step: impl Fn(&Request) -> Reply + Send + 'static) -> &Self {
         *self.shared.later.lock().unwrap() = Some(Box::new(step));
         self
+    }
+
+    /// What the server waits for before each answer.
+    pub(super) fn delay<F>(&self, pause: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let boxed = move || -> Pause { Box::pin(pause()) };
+        *self.shared.delay.lock().unwrap() = Some(Box::new(boxed));
     }
 
     /// Leaves out the next step.
@@ -319,6 +332,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shar
         }
         if reply.is_silent {
             std::future::pending::<()>().await;
+        }
+        let pause = shared.delay.lock().unwrap().as_ref().map(|delay| delay());
+        if let Some(pause) = pause {
+            pause.await;
         }
         let sent = stream.write_all(&reply.bytes()).await;
         if sent.is_err() || reply.cut.is_some() || reply.closes {

@@ -10,6 +10,7 @@ mod hosts;
 mod ids;
 mod items;
 mod life;
+mod load;
 mod requests;
 mod setup;
 mod sizes;
@@ -74,6 +75,16 @@ impl Site {
     /// Items that ended so.
     fn items(&self, result: &str) -> u64 {
         self.count(&format!("items_total{{result=\"{result}\"}}"))
+    }
+
+    /// What may be under way to the server at a time.
+    fn limit_mib(&self) -> f64 {
+        let text = self.metrics.encode();
+        let mut lines = text.lines();
+        let name = "weir_elasticsearch_in_flight_limit_bytes{";
+        let line = lines.find(|line| line.starts_with(name)).unwrap();
+        let bytes: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        (bytes / f64::from(1 << 20) * 10.0).round() / 10.0
     }
 
     /// The numbers of the records of each request.
