@@ -21,7 +21,7 @@ pub struct Sniffing {
     /// written here stay for when no node answers. Not for hosts behind a proxy, a load balancer or a service of
     /// Kubernetes, whose nodes have addresses that cannot be reached.
     pub reload_connections: bool,
-    /// Ask for the nodes when no host answers.
+    /// Ask for the nodes after a host has failed.
     pub reload_on_failure: bool,
     /// With `reload_connections`: requests until the nodes are asked for again. Default: 10000.
     #[schemars(range(min = -1))]
