@@ -59,10 +59,11 @@ fn an_answer_without_the_good_items_loses_its_places() {
         let mapping = json!({ "mappings": { "properties": { "n": { "type": "long" } } } });
         server.create(&bad, &mapping);
         let action = format!("{{\"create\":{{\"_index\":\"{bad}\"}}}}\n");
-        let body: String = ["{\"n\":1}\n", "{\"n\":\"x\"}\n", "{\"n\":3}\n"]
-            .iter()
-            .map(|document| format!("{action}{document}"))
-            .collect();
+        let documents = [r#"{"n":1}"#, r#"{"n":"x"}"#, r#"{"n":3}"#];
+        let mut body = String::new();
+        for document in documents {
+            body.extend([action.as_str(), document, "\n"]);
+        }
         let items = |path: &str| {
             let (status, text) = server.ask("POST", path, &[NDJSON], body.clone());
             assert_eq!(status, 200, "{text}");

@@ -108,7 +108,7 @@ impl Drop for Nginx {
 /// Workers stay who the main process is, so that they may use its folder.
 fn config(port: u16, target: &str, size: &str) -> String {
     format!(
-        r#"
+        r"
 daemon off;
 pid nginx.pid;
 user root root;
@@ -134,6 +134,6 @@ http {{
         }}
     }}
 }}
-"#
+"
     )
 }

@@ -73,6 +73,8 @@ fn a_compressed_body_that_is_cut_short() {
         assert_eq!(server.count(&index), u64::from(DOCUMENTS));
         let metrics = weir.metrics();
         assert_eq!(metrics.sum("weir_dead_letter_records_total", &[]), 0.0);
+        let divided = metrics.sum("weir_elasticsearch_splits_total", &[]);
+        assert_eq!(divided, 0.0, "a document is blamed on {}", server.name);
         // Those that were there already are known as such.
         assert_eq!(items(&metrics), f64::from(DOCUMENTS));
         let result = ["result=\"conflict\""];

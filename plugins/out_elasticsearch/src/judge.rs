@@ -182,7 +182,7 @@ fn is_about_a_document(error: &ItemError) -> bool {
     let is_about = |text: &&str| error.reason.contains(*text);
     error.kind.ends_with("_exception")
         && !is_about_the_setup(error)
-        && !ABOUT_THE_WHOLE.iter().any(|text| is_about(text))
+        && !ABOUT_THE_WHOLE.iter().any(is_about)
 }
 
 /// Reads `Retry-After`: seconds or a date (RFC 9110, section 10.2.3). At most [`RETRY_AFTER_MAX`].
