@@ -4,11 +4,6 @@
 //! `cargo xtask bench encoding` runs it.
 
 #![expect(clippy::print_stdout, reason = "a command")]
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "counts of records in floats for ratios"
-)]
-
 use std::{error::Error, io::Write as _, time::Duration};
 
 use bytes::Bytes;

@@ -270,12 +270,6 @@ pub struct Config {
     pub ilm_policy_overwrite: bool,
     /// Look again for templates, policies, aliases and data streams so often, in case somebody removes them. Default: never.
     pub truncate_caches_interval: Option<Interval>,
-    /// Has no use here: what cannot be put there yet is tried again until it can, and documents wait for it.
-    pub max_retry_putting_template: Option<u32>,
-    /// Has no use here: Weir starts without the server.
-    pub fail_on_putting_template_retry_exceed: Option<bool>,
-    /// Has no use here: see `max_retry_putting_template`.
-    pub catch_transport_exception_on_retry: Option<bool>,
     /// Compress requests.
     pub compression: Option<Compression>,
     /// How hard to compress. Given alone, it turns `compression` on, as in Fluentd.

@@ -20,6 +20,24 @@ pub struct Fluentd {
     pub with_transporter_log: Option<bool>,
     /// Has no use here: requests are the same for every version, so none is compared.
     pub validate_client_version: Option<bool>,
+    /// Has no use here: the version is asked only where it matters, and never before the start.
+    #[schemars(extend("aliases" = ["verify_os_version_at_startup"]))]
+    pub verify_es_version_at_startup: Option<bool>,
+    /// Has no use here: see `verify_es_version_at_startup`.
+    #[schemars(extend("aliases" = ["max_retry_get_os_version"]))]
+    pub max_retry_get_es_version: Option<u32>,
+    /// Has no use here: see `verify_es_version_at_startup`.
+    #[schemars(extend("aliases" = ["fail_on_detecting_os_version_retry_exceed"]))]
+    pub fail_on_detecting_es_version_retry_exceed: Option<bool>,
+    /// Has no use here: what is sent is the same for every version from 7 on.
+    #[schemars(extend("aliases" = ["default_opensearch_version"]))]
+    pub default_elasticsearch_version: Option<u32>,
+    /// Has no use here: what cannot be put there yet is tried again until it can, and documents wait for it.
+    pub max_retry_putting_template: Option<u32>,
+    /// Has no use here: Weir starts without the server.
+    pub fail_on_putting_template_retry_exceed: Option<bool>,
+    /// Has no use here: see `max_retry_putting_template`.
+    pub catch_transport_exception_on_retry: Option<bool>,
     /// Has no use here: the reasons of refusals are always in the log and in the dead letter.
     #[schemars(extend("aliases" = ["log_os_400_reason"]))]
     pub log_es_400_reason: Option<bool>,

@@ -58,7 +58,9 @@ fn change(table: &mut Map<String, Value>, path: &str, how: OnMappingConflict) ->
             Some(Value::Object(inner)) => change(inner, rest, how),
             Some(Value::Array(items)) => {
                 let inner = items.iter_mut().filter_map(Value::as_object_mut);
-                inner.fold(false, |any, inner| change(inner, rest, how) || any)
+                // Each of them, not only the first.
+                let changed = inner.filter_map(|inner| change(inner, rest, how).then_some(()));
+                changed.count() > 0
             }
             _ => false,
         }

@@ -68,7 +68,7 @@ fn record(shape: Shape, random: &mut Random) -> Value {
         "slow query",
         "retrying upstream",
     ]);
-    let mut log = if random.next().is_multiple_of(3) {
+    let log = if random.next().is_multiple_of(3) {
         format!(
             r#"{{"level":"{level}","msg":"{text}","took_ms":{},"id":"{:016x}"}}"#,
             random.next() % 900,
@@ -95,15 +95,30 @@ fn record(shape: Shape, random: &mut Random) -> Value {
             ("took_ms", (random.next() % 900).into()),
         ]);
     }
-    if matches!(shape, Shape::Long) {
-        for depth in 0..12 {
-            let line = random.next() % 2_000;
-            log.push_str(&format!(
-                "\n\tat com.example.{app}.handler.Step{depth}.handle(Step{depth}.java:{line}) ~[{app}.jar:na]"
-            ));
-        }
-    }
-    let kubernetes = map(vec![
+    let log = match shape {
+        Shape::Long => log + &stack_trace(random, &app),
+        Shape::Short | Shape::Usual => log,
+    };
+    map(vec![
+        ("log", log.into()),
+        ("stream", random.pick(&["stdout", "stderr"]).into()),
+        ("seq", random.next().into()),
+        ("kubernetes", kubernetes(random, app, pod)),
+    ])
+}
+
+fn stack_trace(random: &mut Random, app: &str) -> String {
+    let line = |depth| {
+        let line = random.next() % 2_000;
+        format!(
+            "\n\tat com.example.{app}.handler.Step{depth}.handle(Step{depth}.java:{line}) ~[{app}.jar:na]"
+        )
+    };
+    (0..12).map(line).collect()
+}
+
+fn kubernetes(random: &mut Random, app: String, pod: String) -> Value {
+    map(vec![
         (
             "namespace_name",
             random.pick(&["shop", "billing", "platform"]).into(),
@@ -129,11 +144,5 @@ fn record(shape: Shape, random: &mut Random) -> Value {
                 ("version", format!("1.{}", random.next() % 30).into()),
             ]),
         ),
-    ]);
-    map(vec![
-        ("log", log.into()),
-        ("stream", random.pick(&["stdout", "stderr"]).into()),
-        ("seq", random.next().into()),
-        ("kubernetes", kubernetes),
     ])
 }

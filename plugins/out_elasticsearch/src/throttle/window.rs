@@ -22,7 +22,7 @@ const ALPHA: f64 = 0.4;
 /// Deviations from the mean that are too many.
 const DEVIATIONS_MAX: f64 = 2.5;
 /// Below this size, in bytes, an answer takes as long as for this size.
-const LEAST: f64 = 1048576.0;
+const LEAST: f64 = 1_048_576.0;
 
 /// An answered request.
 #[derive(Debug, Clone, Copy)]

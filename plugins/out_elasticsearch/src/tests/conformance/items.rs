@@ -18,7 +18,11 @@ async fn busy(kind: &str) {
     site.server.then(items(&[good, (429, kind), good, good]));
     let end = site.deliver(&[numbers(4)]).await;
     end.all_arrived(2);
-    assert_eq!(site.limit_mib(), 12.8, "less of it at a time");
+    assert_eq!(
+        site.limit_bytes(),
+        (16 << 20) * 8 / 10,
+        "less of it at a time"
+    );
     // The class by which the engine asks less of the server from now on.
     assert_eq!(end.again(), [FailureKind::Http429]);
     let [first, second] = site.server.requests().try_into().unwrap();

@@ -44,12 +44,12 @@ async fn more_goes_to_a_server_that_keeps_up_and_one_at_a_time_to_one_that_does_
         "{most} requests of {len} bytes at once"
     );
     assert_eq!(now.load(Ordering::SeqCst), 0);
-    let before = site.limit_mib();
+    let before = site.limit_bytes();
     for _ in 0..8 {
         site.server.then(refused(429, BUSY, "rejected execution"));
         site.write(&frames).await;
     }
-    assert!(site.limit_mib() <= before);
+    assert!(site.limit_bytes() <= before);
     site.write(&frames).await;
 }
 

@@ -78,13 +78,12 @@ impl Site {
     }
 
     /// What may be under way to the server at a time.
-    fn limit_mib(&self) -> f64 {
+    fn limit_bytes(&self) -> u64 {
         let text = self.metrics.encode();
         let mut lines = text.lines();
         let name = "weir_elasticsearch_in_flight_limit_bytes{";
         let line = lines.find(|line| line.starts_with(name)).unwrap();
-        let bytes: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
-        (bytes / f64::from(1 << 20) * 10.0).round() / 10.0
+        line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// The numbers of the records of each request.

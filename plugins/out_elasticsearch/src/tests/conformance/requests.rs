@@ -17,7 +17,7 @@ async fn e22_a_server_that_is_busy_says_when_to_come_back() {
     );
     let [first, second] = site.server.requests().try_into().unwrap();
     assert_eq!(first.body, second.body);
-    assert_eq!(site.limit_mib(), 8.0, "half of it at a time");
+    assert_eq!(site.limit_bytes(), 8 << 20, "half of it at a time");
 }
 
 #[tokio::test]
