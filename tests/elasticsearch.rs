@@ -158,6 +158,43 @@ fn what_does_not_fit_the_mapping_goes_to_the_dead_letter() {
 }
 
 #[test]
+fn what_does_not_fit_the_mapping_is_mended_where_that_is_asked_for() {
+    for server in [Server::elasticsearch(), Server::opensearch()] {
+        let mapping = json!({ "mappings": { "properties": {
+            "text": { "type": "keyword" }, "n": { "type": "long" }, "table": { "properties": { "a": { "type": "long" } } }
+        } } });
+        let misfits = [
+            json!({ "text": { "a": 1 } }),
+            json!({ "n": "many" }),
+            json!({ "table": "flat" }),
+        ];
+        let cases = [
+            ("stringify", 1, json!({ "text": "{\"a\":1}" })),
+            ("rename", 3, json!({ "table_conflict": "flat" })),
+        ];
+        for (how, fitting, example) in cases {
+            let index = server.fresh_index(how);
+            server.create(&index, &mapping);
+            let more = format!("include_timestamp = false\non_mapping_conflict = \"{how}\"");
+            let (_home, weir, mut sender) = run(&server, &index, &more);
+            let entries = misfits
+                .iter()
+                .flat_map(|record| forward::entry(1_764_000_000, record));
+            let entries: Vec<u8> = entries.collect();
+            sender.send(&forward::packed("a", &entries, Some("c")));
+            sender.expect_ack("c");
+            weir.settles(30);
+            assert_eq!(server.count(&index), fitting, "{} {how}", server.name);
+            let dead = weir.metrics().sum("weir_dead_letter_records_total", &[]);
+            assert_eq!(dead, misfits.len() as f64 - fitting as f64);
+            let hits = server.documents(&index);
+            let sources: Vec<&Value> = hits.iter().map(|hit| &hit["_source"]).collect();
+            assert!(sources.contains(&&example), "{sources:?}");
+        }
+    }
+}
+
+#[test]
 fn the_index_is_named_after_tag_and_day() {
     let server = Server::elasticsearch();
     let prefix = server.fresh_index("named");

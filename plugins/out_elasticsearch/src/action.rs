@@ -52,8 +52,8 @@ impl ActionLine {
         self.period = None;
     }
 
-    /// Names the index.
-    pub(crate) fn set_index(&mut self, name: &str, period: Option<i64>) {
+    /// Names the index, and the pipeline where that differs from record to record.
+    pub(crate) fn set_index(&mut self, name: &str, pipeline: &str, period: Option<i64>) {
         self.period = period;
         self.head.clear();
         self.head.extend_from_slice(b"{\"");
@@ -63,6 +63,10 @@ impl ActionLine {
         if !self.operation.index_in_url {
             begin(&mut self.head, "_index");
             json::write_text(&mut self.head, name.as_bytes());
+        }
+        if !pipeline.is_empty() {
+            begin(&mut self.head, "pipeline");
+            json::write_text(&mut self.head, pipeline.as_bytes());
         }
         if let Some(times) = self.operation.retry_on_conflict {
             begin(&mut self.head, "retry_on_conflict");

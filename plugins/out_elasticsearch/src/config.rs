@@ -202,7 +202,7 @@ pub struct Config {
     pub suppress_type_name: Option<bool>,
     /// Obsolete: servers since Elasticsearch 6 know no parents.
     pub parent_key: Option<String>,
-    /// The ingest pipeline that documents go through.
+    /// The ingest pipeline that documents go through, with placeholders; one that comes to nothing is none.
     pub pipeline: Option<String>,
     /// Ship to a data stream of this name, with placeholders. `weir` puts its template there, with a policy for its life
     /// where the server has such, and the stream. Goes without `index` and its like; `op_type` is `create`.

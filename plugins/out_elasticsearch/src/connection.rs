@@ -76,7 +76,9 @@ impl Connector {
             return Err(errors);
         }
         let mut path = format!("{BULK}?{FILTER_PATH}");
-        if let Some(pipeline) = &config.pipeline {
+        // One with placeholders stands in action lines.
+        let pipeline = config.pipeline.as_ref();
+        if let Some(pipeline) = pipeline.filter(|text| !text.contains("${")) {
             path.push_str("&pipeline=");
             path.extend(percent_encode(pipeline.as_bytes(), RESERVED));
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use bytes::Bytes;
 use sdk::{
     config::Template,
-    event::{FieldPath, Tag},
+    event::{FieldPath, Tag, Time},
     json::Lead,
     output::{ChunkView, Verdict},
     plugin::BuildCx,
@@ -51,6 +51,8 @@ pub(crate) struct Recipe {
     /// What updates leave alone.
     pub(crate) patch: Option<Patch>,
     pub(crate) hostname: String,
+    /// The pipeline of each record, where it is not the same for all.
+    pub(crate) pipeline: Option<Template>,
     /// What the setup has to know of each target besides its name; `None`: not even that.
     pub(crate) texts: Option<Vec<Template>>,
 }
@@ -65,6 +67,16 @@ pub(crate) struct Patch {
 }
 
 impl Recipe {
+    /// The same number means the same index and pipeline, for events with the same tag. `None`: ask each time.
+    #[inline]
+    pub(crate) fn period(&self, time: Time) -> Option<i64> {
+        let pipeline = self.pipeline.as_ref();
+        if pipeline.is_some_and(Template::reads_records) {
+            return None;
+        }
+        self.index.period(time)
+    }
+
     /// What the parameters come to.
     pub(crate) fn new(
         config: &Config,
@@ -79,6 +91,7 @@ impl Recipe {
             shape,
             patch,
             texts,
+            pipeline,
             ..
         } = settings;
         let adds = |adds: bool, key: &String| {
@@ -90,6 +103,7 @@ impl Recipe {
             is_plain: !operation.op_type.needs_id() && shape.is_none(),
             reads_records: index.reads_records()
                 || target_index.is_some()
+                || pipeline.as_ref().is_some_and(Template::reads_records)
                 || texts.iter().flatten().any(Template::reads_records)
                 || record_time.is_some()
                 || config.id_key.is_some()
@@ -108,6 +122,7 @@ impl Recipe {
             patch,
             hostname: cx.hostname.to_string(),
             texts,
+            pipeline,
         }
     }
 

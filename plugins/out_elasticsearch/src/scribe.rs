@@ -149,8 +149,12 @@ impl<'a> Scribe<'a> {
         written
     }
 
-    fn set_index(&mut self, name: &str, period: Option<i64>) {
-        self.line.set_index(name, period);
+    fn set_index(&mut self, name: &str, view: &View<'_>, period: Option<i64>) {
+        let mut pipeline = String::new();
+        if let Some(text) = &self.recipe.pipeline {
+            text.render(view, &self.recipe.hostname, &mut pipeline);
+        }
+        self.line.set_index(name, &pipeline, period);
         if let Some(targets) = &mut self.targets {
             targets.set(name);
         }
@@ -173,21 +177,21 @@ impl<'a> Scribe<'a> {
         self.pen.stamps = of_record.is_none() || !excludes;
         let named = self.window.map_or(time, |window| window.limit(time));
         let target = recipe.target_index.as_ref();
-        let period = recipe.index.period(named);
+        let period = recipe.period(named);
+        let view = View {
+            tag,
+            time: named,
+            record,
+        };
         if let Some(value) = target.and_then(|path| given(record, path)) {
             let name = name_of(value).map_err(Refusal::Index)?;
-            self.set_index(&name, None);
+            self.set_index(&name, &view, None);
         } else if !self.line.has_index(period) {
-            let view = View {
-                tag,
-                time: named,
-                record,
-            };
             let name = recipe
                 .index
                 .render(&view, &recipe.hostname)
                 .map_err(Refusal::Index)?;
-            self.set_index(&name, period);
+            self.set_index(&name, &view, period);
             self.note_destination(name, &view);
         }
         let parts = Parts {

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) gzip_level: Option<u32>,
     pub(crate) bulk_max_bytes: usize,
     pub(crate) choosing: Choosing,
+    /// The pipeline of each record, where it has placeholders.
+    pub(crate) pipeline: Option<Template>,
     /// What has to be at the server.
     pub(crate) plan: Option<Plan>,
     /// What it has to know of each target besides its name; `None`: not even that.
@@ -62,6 +64,7 @@ impl Config {
         let target_index = self.target_index(&mut errors);
         let shape = self.shape(target_index.as_ref(), &mut errors);
         let patch = self.patch(&mut errors);
+        let pipeline = self.pipeline_of_records(&mut errors);
         let plan = self.plan(&mut errors);
         let texts = plan.as_ref().map(|plan| plan.compiled(&mut errors));
         let is_per_target = plan.as_ref().is_some_and(Plan::is_per_target);
@@ -78,6 +81,7 @@ impl Config {
                 patch,
                 gzip_level: self.gzip_level(),
                 bulk_max_bytes: bulk_max_bytes.as_usize(),
+                pipeline,
                 choosing: Choosing {
                     selector,
                     reload,
@@ -220,6 +224,16 @@ impl Config {
             );
         })
         .ok()
+    }
+
+    fn pipeline_of_records(&self, errors: &mut ConfigErrors) -> Option<Template> {
+        let text = self.pipeline.as_ref().filter(|text| text.contains("${"))?;
+        let parsed = text.parse::<Template>();
+        parsed
+            .map_err(|error| {
+                errors.push(ConfigError::at("/pipeline", format!("{text:?}: {error}")))
+            })
+            .ok()
     }
 
     fn check_obsolete(&self, errors: &mut ConfigErrors) {

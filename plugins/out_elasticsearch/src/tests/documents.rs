@@ -292,6 +292,17 @@ async fn without_identity_the_server_makes_ids() {
 }
 
 #[tokio::test]
+async fn a_pipeline_with_placeholders_stands_beside_each_document() {
+    let records = [json!({ "kind": "web" }), json!({ "kind": "db" }), json!({})];
+    let params = json!({ "pipeline": "${record.kind}" });
+    let request = request(&[frame(7, "app", &records)], &params).await;
+    let metas = request.actions.iter().map(|(_, meta, _)| meta);
+    let pipelines: Vec<_> = metas.map(|meta| meta.get("pipeline").cloned()).collect();
+    assert_eq!(pipelines, [Some(json!("web")), Some(json!("db")), None]);
+    assert!(!request.line.contains("pipeline"), "{}", request.line);
+}
+
+#[tokio::test]
 async fn the_index_follows_tag_day_and_fields() {
     let names = |request: &server::Request| -> Vec<String> {
         request

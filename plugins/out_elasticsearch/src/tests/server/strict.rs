@@ -13,7 +13,7 @@ use super::{Action, Request};
 /// Parameters of the URL that every server knows.
 const QUERY: [&str; 3] = ["filter_path", "pipeline", "require_alias"];
 /// Keys of metadata that every server knows.
-const METADATA: [&str; 3] = ["_index", "_id", "routing"];
+const METADATA: [&str; 4] = ["_index", "_id", "routing", "pipeline"];
 /// The path in front of all requests of some tests.
 const PREFIX: &str = "prefix";
 /// Longest id, in bytes.
