@@ -231,7 +231,7 @@ impl Config {
         let parsed = text.parse::<Template>();
         parsed
             .map_err(|error| {
-                errors.push(ConfigError::at("/pipeline", format!("{text:?}: {error}")))
+                errors.push(ConfigError::at("/pipeline", format!("{text:?}: {error}")));
             })
             .ok()
     }
