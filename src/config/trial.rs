@@ -26,7 +26,9 @@ fn complaints(head: &Head, registry: Registry, data_dir: &Path) -> Vec<Diagnosti
     let Some(plugin) = head.plugin else {
         return Vec::new();
     };
+    let type_name = head.node.get("type").and_then(|entry| entry.node.text());
     let cx = BuildCx {
+        type_name: type_name.map(Into::into),
         data_dir: data_dir.to_owned(),
         state_dir: head
             .id_span

@@ -144,6 +144,8 @@ impl Parts {
     pub fn build_cx(&self, plugin: &PluginSpec, metrics: Metrics) -> BuildCx {
         BuildCx {
             id: Arc::clone(&plugin.id),
+            // What it says was looked at when the file was read.
+            type_name: None,
             metrics,
             clock: self.clock.clone(),
             hostname: Arc::clone(&self.hostname),

@@ -114,6 +114,7 @@ fn prepare(
 ) -> Result<(Settings, Connector, Option<RecordTime>), ConfigErrors> {
     let connector = Connector::new(config, cx.clock.clone());
     let mut errors = Vec::new();
+    config.check_stream_type(cx.type_name.as_deref(), &mut errors);
     let timing = &config.timing;
     let record_time = timing.record_time(&cx.clock, &cx.metrics, &mut errors);
     match (config.settle(), connector) {

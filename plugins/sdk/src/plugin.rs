@@ -121,6 +121,8 @@ impl Descriptor {
 pub struct BuildCx {
     /// The id of the component.
     pub id: Arc<str>,
+    /// The `type` as it is written, where that is known: an alias may ask for more than the name does.
+    pub type_name: Option<Arc<str>>,
     /// Carries the labels of the component.
     pub metrics: Metrics,
     /// The wall clock.
@@ -148,6 +150,7 @@ impl BuildCx {
     pub fn detached(id: &str) -> Self {
         Self {
             id: id.into(),
+            type_name: None,
             metrics: Metrics::new(),
             clock: Clock::system(),
             hostname: "localhost".into(),

@@ -189,6 +189,16 @@ impl Config {
         }
     }
 
+    /// Complains of a type that is about data streams, where none is named.
+    pub(crate) fn check_stream_type(&self, type_name: Option<&str>, errors: &mut ConfigErrors) {
+        let is_stream = type_name.is_some_and(|name| name.ends_with("_data_stream"));
+        if is_stream && self.data_stream_name.is_none() {
+            let message = "nothing says to which data stream";
+            let help = "add `data_stream_name`, as in \"logs-${tag}\"";
+            errors.push(ConfigError::at("/data_stream_name", message).help(help));
+        }
+    }
+
     fn check_stream(&self, errors: &mut ConfigErrors) {
         let is_stream = self.data_stream_name.is_some();
         let about_streams = [

@@ -418,6 +418,23 @@ fn templates_and_aliases_must_make_sense() {
 }
 
 #[test]
+fn a_type_about_data_streams_needs_the_name_of_one() {
+    let build = |params: Value, type_name: Option<&str>| {
+        let cx = BuildCx {
+            type_name: type_name.map(Into::into),
+            ..BuildCx::detached("es")
+        };
+        crate::build(params, &cx).err().unwrap_or_default()
+    };
+    for alias in ["elasticsearch_data_stream", "opensearch_data_stream"] {
+        let errors = build(json!({}), Some(alias));
+        assert_eq!(errors[0].path, "/data_stream_name", "{errors:?}");
+        assert!(build(json!({ "data_stream_name": "a" }), Some(alias)).is_empty());
+    }
+    assert!(build(json!({}), Some("opensearch")).is_empty() && build(json!({}), None).is_empty());
+}
+
+#[test]
 fn data_streams_must_make_sense() {
     let stream = |name: &str, value: Value| {
         let mut params = json!({ "data_stream_name": "a" });
