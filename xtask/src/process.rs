@@ -3,9 +3,17 @@
 use anyhow::{Context as _, Result, bail};
 use std::process::{Command, Stdio};
 
-/// The cargo that runs this program.
+/// The cargo that runs this program. What it said of this package is not passed on: build scripts watch it, and would run
+/// again for every cargo that says otherwise.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// Runs a program and shows what it prints.

@@ -5,6 +5,7 @@ pub mod correlation;
 pub mod dedot;
 pub mod detect_exceptions;
 pub mod flatten;
+pub mod genid;
 pub mod grep;
 pub mod nest;
 pub mod parser;
