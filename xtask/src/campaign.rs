@@ -110,7 +110,7 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "servers",
         about: "the tests with real servers against Elasticsearch 9 and OpenSearch 2, open and guarded",
-        options: &[],
+        options: servers::OPTIONS,
         run: servers::campaign,
     },
     Campaign {

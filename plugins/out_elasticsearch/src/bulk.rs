@@ -1,6 +1,6 @@
 //! What all bulk requests of an output share, and one request.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use sdk::output::{Failure, FailureKind};
@@ -14,12 +14,11 @@ use crate::{
     item_error::ItemError,
     policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
     report::Report,
+    size::Sizes,
 };
 
 /// Bodies up to this size are sent as they are, in bytes.
 const SMALL: usize = 1 << 10;
-/// After a request that was too large, later ones are smaller by one part in so many.
-const CEILING_BELOW: usize = 10;
 
 /// What all bulk requests of an output have in common.
 #[derive(Debug)]
@@ -34,8 +33,7 @@ pub(crate) struct Bulk {
     /// Kinds of errors after which a record is not sent again.
     pub(crate) unrecoverable: Vec<String>,
     pub(crate) gzip_level: Option<u32>,
-    /// Largest body, in bytes. Goes down when the server finds one too large.
-    pub(crate) body_max: AtomicUsize,
+    pub(crate) sizes: Sizes,
     /// Set when the server does not know the content type of bulk requests.
     pub(crate) plain_json: AtomicBool,
     pub(crate) counters: Counters,
@@ -53,17 +51,15 @@ impl Bulk {
         }
     }
 
-    /// The server found a body of this size too large: later ones are smaller, to leave room for what stands around them.
+    /// The server found a body of this size too large.
     pub(crate) fn learn(&self, len: usize) {
-        let ceiling = len - len.div_ceil(CEILING_BELOW);
-        self.body_max.fetch_min(ceiling, Ordering::Relaxed);
+        self.sizes.too_large(len);
         self.show_limit();
     }
 
     /// Shows how large bodies may be.
     pub(crate) fn show_limit(&self) {
-        let max = self.body_max.load(Ordering::Relaxed);
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let max = i64::try_from(self.sizes.now()).unwrap_or(i64::MAX);
         self.counters.body_limit.set(max);
     }
 
@@ -88,6 +84,7 @@ impl Bulk {
                         ),
                         after: None,
                         is_down: false,
+                        is_late: false,
                     })?,
             ),
             None => None,
@@ -107,6 +104,13 @@ impl Bulk {
         };
         self.counters.body.inc_by(body.len as u64);
         self.counters.wire.inc_by(body.wire.len() as u64);
-        self.hosts.post(&body, encoding, self.has_ids).await
+        let posted = self.hosts.post(&body, encoding, self.has_ids).await;
+        match &posted {
+            Ok(answered) if answered.reply.status == 200 => self.sizes.timely(body.len),
+            Err(none) if none.is_late => self.sizes.late(body.len),
+            _ => {}
+        }
+        self.show_limit();
+        posted
     }
 }

@@ -67,7 +67,7 @@ impl Counters {
             wire: bytes("wire"),
             body_limit: metrics.gauge(
                 "elasticsearch_body_limit_bytes",
-                "Largest bulk request that is sent, before compression; less than configured once the server found one too large",
+                "Largest bulk request that is sent, before compression; less than configured once the server found one too large, or did not answer in time",
                 &[],
             ),
             took: metrics.histogram(

@@ -42,7 +42,7 @@ pub(crate) struct Stopped {
 impl<'a> Delivery<'a> {
     /// Divides the documents into requests.
     pub(crate) fn new(bulk: &'a Bulk, documents: &'a Documents) -> Self {
-        let max = bulk.body_max.load(Ordering::Relaxed);
+        let max = bulk.sizes.now();
         let mut pending: Vec<Vec<usize>> = Vec::new();
         for group in documents.groups() {
             let (mut len, mut is_first) = (0, true);
@@ -209,7 +209,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether a smaller request was refused since these were put together.
     fn is_known_to_be_too_large(&self, positions: &[usize]) -> bool {
-        let max = self.bulk.body_max.load(Ordering::Relaxed);
+        let max = self.bulk.sizes.max();
         positions.len() > 1 && self.len_of(positions) > max
     }
 
@@ -264,6 +264,7 @@ fn stopped(rest: Vec<usize>, failure: Failure, after: Option<Duration>) -> Stopp
             failure,
             after,
             is_down: false,
+            is_late: false,
         },
     }
 }

@@ -31,6 +31,8 @@ pub(crate) use crate::host::Host;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a host may take to name the nodes.
 const NODES_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is answered where the time was not enough: by a server for a request, by a proxy for an answer.
+const TOO_LATE: [u16; 2] = [408, 504];
 /// Environment variables that send connections elsewhere.
 const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
@@ -70,6 +72,8 @@ pub(crate) struct NoHost {
     pub(crate) after: Option<Duration>,
     /// Whether no host was reached at all.
     pub(crate) is_down: bool,
+    /// Whether a host, or what stands in front of it, got the request and did not answer in time.
+    pub(crate) is_late: bool,
 }
 
 impl NoHost {
@@ -79,6 +83,7 @@ impl NoHost {
             failure,
             after: None,
             is_down: false,
+            is_late: false,
         }
     }
 
@@ -159,6 +164,7 @@ impl Hosts {
                             under_way.refused();
                         }
                         host.failed();
+                        failed.is_late |= TOO_LATE.contains(&reply.status);
                         failed.refused = Some((failure, reply.retry_after));
                         continue;
                     }
@@ -171,6 +177,7 @@ impl Hosts {
                 under_way.refused();
             }
             let is_sent = broken.is_sent;
+            failed.is_late |= is_timeout && is_sent;
             let name = host.name().clone();
             failed.unanswered.retain(|(url, _)| *url != name);
             failed.unanswered.push((name, broken));
@@ -304,6 +311,8 @@ struct Failed {
     refused: Option<(Failure, Option<Duration>)>,
     /// How the last try of each of the others ended.
     unanswered: Vec<(Url, Broken)>,
+    /// Whether one of them took too long.
+    is_late: bool,
 }
 
 impl Failed {
@@ -330,6 +339,7 @@ impl From<Failed> for NoHost {
             failure,
             after,
             is_down,
+            is_late: failed.is_late,
         }
     }
 }

@@ -41,6 +41,7 @@ mod settings;
 mod settling;
 mod setup;
 mod shape;
+mod size;
 mod sniff;
 mod ssl;
 mod targets;
@@ -51,10 +52,7 @@ mod timing;
 mod transport;
 mod undot;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use sdk::{
     Fut, RunError,
@@ -78,6 +76,7 @@ pub use policy::{OnAuthError, OnConflict, OnMappingConflict};
 use report::Report;
 use settings::Settings;
 use setup::Setup;
+use size::Sizes;
 use timing::RecordTime;
 
 /// What the engine knows of this plugin.
@@ -146,7 +145,7 @@ impl Elasticsearch {
                 op_type: operation.op_type,
                 has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
                 gzip_level: settings.gzip_level,
-                body_max: AtomicUsize::new(settings.bulk_max_bytes),
+                sizes: Sizes::new(settings.bulk_max_bytes),
                 plain_json: AtomicBool::new(config.content_type == ContentType::Json),
                 counters: Counters::new(&cx.metrics),
                 report: Report::new(Arc::clone(&cx.id)),

@@ -1,5 +1,5 @@
 //! A campaign that is a module of the black-box tests, run against a release build with more of everything, or one of the
-//! unit tests of the engine, as they are built anyway.
+//! unit tests of the engine, as they are built anyway. Where speed is not what is tried, `--debug` spares the release build.
 //!
 //! A test prints `result WHAT: NAME=VALUE NAME=VALUE`, and each such line becomes a line of results. Tests that print none
 //! become one line together, with their number.
@@ -15,13 +15,27 @@ use std::{
 /// What the figures of a test begin with.
 const RESULT: &str = "result ";
 
+/// An option of those campaigns that a debug build can run as well.
+pub(super) const DEBUG: (&str, &str) = (
+    "--debug",
+    "the build of every day, which has more checks and is slower",
+);
+
 /// Runs the tests whose names begin with `tests`, with these variables and the seed in `WEIR_SEED`.
 ///
 /// # Errors
 /// When they could not be run. A test that fails is a line that failed.
 pub(super) fn run(order: &Order, tests: &str, env: &[(&str, String)]) -> Result<Vec<Line>> {
-    let target = ["--release", "--features", "defects", "--test", "blackbox"];
-    run_target(order, &target, tests, env)
+    run_target(order, target(order), tests, env)
+}
+
+/// Which tests in which build.
+fn target(order: &Order) -> &'static [&'static str] {
+    let all: &[&str] = &["--release", "--features", "defects", "--test", "blackbox"];
+    match all {
+        [_, debug @ ..] if order.has(DEBUG.0) => debug,
+        _ => all,
+    }
 }
 
 /// The same with unit tests of the engine.
@@ -117,6 +131,14 @@ mod tests {
         let expected = "result plain, files: ok acknowledged=75 lost=0 kills=3 seed=1";
         assert_eq!(line(text).unwrap().to_string(), expected);
         assert_eq!(name(text), Some("kills::a"));
+    }
+
+    #[test]
+    fn a_debug_build_is_the_one_of_every_day() {
+        let order = |args: &[&str]| Order::read("outage", args, &[DEBUG]).unwrap();
+        let release = ["--release", "--features", "defects", "--test", "blackbox"];
+        assert_eq!(target(&order(&[])), release);
+        assert_eq!(target(&order(&[DEBUG.0])), &release[1..]);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use anyhow::Result;
 const SECS: u64 = 120;
 
 /// Options of its own.
-pub(super) const OPTIONS: &[(&str, &str)] = &[("--secs", "seconds of each outage, 120 by default")];
+pub(super) const OPTIONS: &[(&str, &str)] = &[
+    ("--secs", "seconds of each outage, 120 by default"),
+    blackbox::DEBUG,
+];
 
 /// Runs the campaign.
 ///

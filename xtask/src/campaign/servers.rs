@@ -24,6 +24,9 @@ const MODULES: [&str; 6] = [
 /// Tests of the second round.
 const TESTS: [&str; 3] = ["matrix::guarded::", "targets::", "traps::size::"];
 
+/// Options of its own.
+pub(super) const OPTIONS: &[(&str, &str)] = &[blackbox::DEBUG];
+
 /// Runs the campaign.
 ///
 /// # Errors

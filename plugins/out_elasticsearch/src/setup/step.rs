@@ -126,5 +126,6 @@ async fn ask(
         failure: Failure::new(kind, message.trim_end()),
         after: reply.retry_after,
         is_down: false,
+        is_late: false,
     })
 }

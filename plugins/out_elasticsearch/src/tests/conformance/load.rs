@@ -53,6 +53,50 @@ async fn more_goes_to_a_server_that_keeps_up_and_one_at_a_time_to_one_that_does_
     site.write(&frames).await;
 }
 
+/// More than this a server does not do in time, in bytes.
+const TIMELY: usize = 100_000;
+/// Records of a chunk that is too much.
+const LARGE: i64 = 200;
+
+#[tokio::test]
+async fn what_is_never_answered_in_time_is_sent_in_smaller_requests() {
+    let late: [fn() -> Reply; 2] = [|| plain(504, ""), silence];
+    for late in late {
+        let site = Site::new(json!({ "request_timeout": "500ms" })).await;
+        site.server.later(move |request| {
+            if request.body.len() > TIMELY {
+                late()
+            } else {
+                all(request)
+            }
+        });
+        let padding = "x".repeat(8_000);
+        let record = |n| json!({ "n": n, "padding": padding });
+        let records: Vec<Value> = (0..LARGE).map(record).collect();
+        let frames = [frame(7, "app", &records)];
+        let end = site.deliver(&frames).await;
+        assert!(end.dead.is_empty() && end.tries > 2, "{end:?}");
+        let mut taken: Vec<i64> = Vec::new();
+        for request in site.server.requests() {
+            if request.body.len() <= TIMELY {
+                taken.extend(request.numbers());
+            }
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, (0..LARGE).collect::<Vec<_>>(), "each once");
+        // Only time was short: nothing is divided because of its size, and when there is time, requests are large again.
+        assert_eq!(site.count("splits_total{reason=\"size\"}"), 0);
+        let before = site.server.requests().len();
+        site.server.later(all);
+        for _ in 0..10 {
+            assert!(site.deliver(&frames).await.dead.is_empty());
+        }
+        let requests = site.server.requests().split_off(before);
+        let last = requests.last().unwrap();
+        assert_eq!(last.numbers(), (0..LARGE).collect::<Vec<_>>());
+    }
+}
+
 /// All of them at once.
 async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut pending: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
