@@ -10,7 +10,7 @@ pub static PLUGINS: &[&Descriptor] = &[
     &filters::correlation::PLUGIN,
     &filters::dedot::PLUGIN,
     &filters::detect_exceptions::PLUGIN,
-    &filters::genid::PLUGIN,
+    &filters::elasticsearch_genid::PLUGIN,
     &filters::flatten::PLUGIN,
     &filters::grep::PLUGIN,
     &filters::nest::PLUGIN,
