@@ -29,6 +29,10 @@ pub static PLUGIN: Descriptor = Descriptor {
 /// The parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter that Fluentd has"
+)]
 pub struct Config {
     /// The field for the id, which `id_key` of the output names.
     #[serde(default = "default_hash_id_key")]

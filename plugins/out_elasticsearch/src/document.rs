@@ -46,6 +46,8 @@ pub(crate) struct Recipe {
     /// Digits of a second.
     pub(crate) time_digits: u8,
     pub(crate) tag_key: Option<String>,
+    /// The field that says what was stored together.
+    pub(crate) chunk_id_key: Option<String>,
     /// What is done to records first.
     pub(crate) shape: Option<Shape>,
     /// What updates leave alone.
@@ -55,6 +57,14 @@ pub(crate) struct Recipe {
     pub(crate) pipeline: Option<Template>,
     /// What the setup has to know of each target besides its name; `None`: not even that.
     pub(crate) texts: Option<Vec<Template>>,
+}
+
+/// What is added to the documents of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Added<'a> {
+    pub(crate) tag: &'a Tag,
+    /// What their ids have in common.
+    pub(crate) common: &'a str,
 }
 
 /// What an update of a document that is there leaves alone.
@@ -118,6 +128,10 @@ impl Recipe {
             age_limit: config.timing.age_limit(&cx.clock),
             time_digits: config.time_precision,
             tag_key: adds(config.include_tag_key, &config.tag_key),
+            chunk_id_key: config
+                .fluentd
+                .chunk_id_key()
+                .and_then(|key| adds(true, &key)),
             shape,
             patch,
             hostname: cx.hostname.to_string(),
@@ -126,15 +140,23 @@ impl Recipe {
         }
     }
 
-    /// What is added to the documents of a tag, of those fields that `keeps` takes; with the time where it `stamps`.
-    pub(crate) fn lead(&self, tag: &Tag, stamps: bool, keeps: impl Fn(&str) -> bool) -> Lead {
+    /// What is added to the documents of a frame, of those fields that `keeps` takes; with the time where it `stamps`.
+    pub(crate) fn lead(
+        &self,
+        added: Added<'_>,
+        stamps: bool,
+        keeps: impl Fn(&str) -> bool,
+    ) -> Lead {
         let mut lead = Lead::new();
         let timestamp_key = self.timestamp_key.as_ref().filter(|_| stamps);
         if let Some(key) = timestamp_key.filter(|key| keeps(key)) {
             lead = lead.time_to(key, self.time_digits);
         }
         if let Some(key) = self.tag_key.as_ref().filter(|key| keeps(key)) {
-            lead = lead.string(key, tag.as_str());
+            lead = lead.string(key, added.tag.as_str());
+        }
+        if let Some(key) = self.chunk_id_key.as_ref().filter(|key| keeps(key)) {
+            lead = lead.string(key, added.common);
         }
         lead
     }

@@ -53,7 +53,7 @@ pub struct Fluentd {
     pub ignore_exceptions: OneOrMany<String>,
     /// Not supported: no index is searched before it is written to.
     pub target_index_affinity: bool,
-    /// Not supported: `_id` says what was stored together.
+    /// Add what says which records were stored together: the first 18 characters of their `_id`.
     pub metadata: Option<Metadata>,
     /// What stands between the parts of a tag: only `.`.
     pub delimiter: Option<String>,
@@ -63,17 +63,23 @@ pub struct Fluentd {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// Add the id of the chunk to each record.
+    /// Add it to each document.
     #[serde(default)]
     pub include_chunk_id: bool,
-    /// The field for it.
+    /// The field for it. Default: `chunk_id`.
     pub chunk_id_key: Option<String>,
 }
 
 impl Fluentd {
+    /// The field for what says which records were stored together.
+    pub(crate) fn chunk_id_key(&self) -> Option<String> {
+        let metadata = self.metadata.as_ref()?;
+        let key = metadata.chunk_id_key.as_deref().unwrap_or("chunk_id");
+        metadata.include_chunk_id.then(|| key.to_owned())
+    }
+
     /// Complains of what would be missed if it were passed over.
     pub(crate) fn check(&self, errors: &mut ConfigErrors) {
-        let adds_ids = |metadata: &Metadata| metadata.include_chunk_id;
         let refused = [
             (
                 "retry_tag",
@@ -92,12 +98,6 @@ impl Fluentd {
                 self.target_index_affinity,
                 "`target_index_affinity` is not supported: no index is searched before it is written to",
                 "remove it; let `target_index_key` name the index of a document, or write to an index without a date",
-            ),
-            (
-                "metadata",
-                self.metadata.as_ref().is_some_and(adds_ids),
-                "ids of chunks are not added to records",
-                "remove it; the first 18 characters of `_id` are the same in records that were stored together",
             ),
             (
                 "delimiter",

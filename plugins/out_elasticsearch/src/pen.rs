@@ -10,7 +10,7 @@ use crate::{
     config::OpType,
     cuts::Cuts,
     date::is_date,
-    document::{Patch, Recipe},
+    document::{Added, Patch, Recipe},
     operation::Operation,
     refusal::Refusal,
 };
@@ -50,6 +50,8 @@ pub(crate) struct Pen<'a> {
     /// Whether the time is added to the record that comes next.
     pub(crate) stamps: bool,
     tag: Tag,
+    /// What the ids of the records of this frame have in common.
+    common: String,
     /// The record that the document is made of, as MessagePack.
     shaped: Vec<u8>,
     /// The fields that an update changes, as MessagePack.
@@ -67,20 +69,26 @@ impl<'a> Pen<'a> {
             patch_leads: [Lead::new(), Lead::new()],
             stamps: true,
             tag: Tag::new(""),
+            common: String::new(),
             shaped: Vec::new(),
             patch: Vec::new(),
         }
     }
 
-    /// What follows has this tag.
-    pub(crate) fn set_tag(&mut self, tag: &Tag) {
+    /// What follows has this tag, and ids that have this in common.
+    pub(crate) fn set_frame(&mut self, tag: &Tag, common: &[u8]) {
+        self.tag = tag.clone();
+        self.common = String::from_utf8_lossy(common).into_owned();
+        let added = Added {
+            tag: &self.tag,
+            common: &self.common,
+        };
         let recipe = self.recipe;
-        self.leads = [true, false].map(|stamps| recipe.lead(tag, stamps, |_| true));
+        self.leads = [true, false].map(|stamps| recipe.lead(added, stamps, |_| true));
         if let Some(patch) = &recipe.patch {
             let keeps = |name: &str| !patch.cuts.has(name.as_bytes());
-            self.patch_leads = [true, false].map(|stamps| recipe.lead(tag, stamps, keeps));
+            self.patch_leads = [true, false].map(|stamps| recipe.lead(added, stamps, keeps));
         }
-        self.tag = tag.clone();
     }
 
     /// Appends the lines of the record that comes next.
@@ -209,7 +217,11 @@ impl<'a> Pen<'a> {
         }
         let mut own;
         let lead = if let Some(names) = listed {
-            own = self.recipe.lead(&self.tag, self.stamps, |name| {
+            let added = Added {
+                tag: &self.tag,
+                common: &self.common,
+            };
+            own = self.recipe.lead(added, self.stamps, |name| {
                 names.binary_search(&name.as_bytes()).is_err()
             });
             &mut own

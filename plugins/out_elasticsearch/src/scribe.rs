@@ -128,8 +128,11 @@ impl<'a> Scribe<'a> {
 
     fn begin(&mut self, place: &Place<'_>) {
         let tag = &place.frame.tag;
-        if self.tag.as_ref() != Some(tag) {
-            self.pen.set_tag(tag);
+        let is_new_tag = self.tag.as_ref() != Some(tag);
+        if is_new_tag || self.recipe.chunk_id_key.is_some() {
+            self.pen.set_frame(tag, &place.common);
+        }
+        if is_new_tag {
             self.line.forget_index();
             self.tag = Some(tag.clone());
         }

@@ -187,10 +187,6 @@ fn what_fluentd_has_and_weir_has_not_is_named_or_taken() {
             json!({ "target_index_affinity": true }),
             "/target_index_affinity",
         ),
-        (
-            json!({ "metadata": { "include_chunk_id": true } }),
-            "/metadata",
-        ),
         (json!({ "delimiter": "-" }), "/delimiter"),
         (
             json!({ "sniffer_class_name": "Mine" }),

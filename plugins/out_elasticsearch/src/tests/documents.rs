@@ -303,6 +303,34 @@ async fn a_pipeline_with_placeholders_stands_beside_each_document() {
 }
 
 #[tokio::test]
+async fn records_that_were_stored_together_say_so() {
+    let frames = [
+        numbers(2),
+        Frame {
+            sequence: 8,
+            ..numbers(1)
+        },
+    ];
+    for (metadata, key) in [
+        (json!({ "include_chunk_id": true }), "chunk_id"),
+        (
+            json!({ "include_chunk_id": true, "chunk_id_key": "c" }),
+            "c",
+        ),
+    ] {
+        let request = request(&frames, &json!({ "metadata": metadata })).await;
+        let documents = request.documents();
+        let ids: Vec<&str> = documents
+            .iter()
+            .map(|one| one[key].as_str().unwrap())
+            .collect();
+        let expected: Vec<String> = request.ids().iter().map(|id| id[..18].to_owned()).collect();
+        assert_eq!(ids, expected);
+        assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_index_follows_tag_day_and_fields() {
     let names = |request: &server::Request| -> Vec<String> {
         request
