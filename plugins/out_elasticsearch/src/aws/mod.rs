@@ -95,11 +95,7 @@ impl Signer {
             service: self.service.as_str(),
         };
         let request = sign::Request {
-            method: if method == Method::Post {
-                "POST"
-            } else {
-                "GET"
-            },
+            method: name_of(method),
             path: url.path(),
             query: url.query().unwrap_or_default(),
             headers: &signed,
@@ -117,6 +113,17 @@ impl Signer {
     /// Whether there are other keys than those that were refused.
     pub(crate) async fn renew(&self, refused: &Arc<Keys>) -> bool {
         self.keyring.renew(self.clock.now(), refused).await
+    }
+}
+
+/// A method as it stands on the wire.
+fn name_of(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Put => "PUT",
+        Method::Post => "POST",
+        Method::Delete => "DELETE",
+        Method::Head => "HEAD",
     }
 }
 

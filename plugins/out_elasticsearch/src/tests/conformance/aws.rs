@@ -58,7 +58,8 @@ fn extend(table: &mut Value, more: Value) {
 
 /// What the header must be for a request as it came, when it is signed with these keys.
 fn expected(request: &Request, keys: &Keys, service: &str) -> String {
-    let target = request.line.split(' ').nth(1).unwrap();
+    let (method, target) = request.line.split_once(' ').unwrap();
+    let target = target.split(' ').next().unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let authorization = request.header("authorization").unwrap();
     let (_, names) = authorization.split_once("SignedHeaders=").unwrap();
@@ -68,7 +69,7 @@ fn expected(request: &Request, keys: &Keys, service: &str) -> String {
         .map(|name| (name, request.header(name).unwrap()))
         .collect();
     let signed = sign::Request {
-        method: "POST",
+        method,
         path,
         query,
         headers: &headers,
@@ -105,6 +106,22 @@ fn assert_signed(request: &Request, keys: &Keys, service: &str) {
     );
     let digest = request.header("x-amz-content-sha256");
     assert_eq!(digest, Some(&*request.digest));
+}
+
+#[tokio::test]
+async fn what_is_put_there_is_signed_as_it_is_sent() {
+    let endpoint = json!({ "access_key_id": "AKID", "secret_access_key": "geheim" });
+    let aws = Aws::new(endpoint, json!({ "rollover_index": true })).await;
+    let first = "PUT /%3Clogs-default-%7Bnow%2Fd%7D-000001%3E";
+    aws.server
+        .page("GET /_alias/logs-default", plain(404, "{}"));
+    aws.server.page(first, plain(200, "{}"));
+    aws.deliver().await.all_arrived(1);
+    let visitors = aws.server.visitors();
+    assert_eq!(visitors.len(), 2);
+    for visitor in &visitors {
+        assert_signed(visitor, &keys("AKID", "geheim", None), "es");
+    }
 }
 
 #[tokio::test]
