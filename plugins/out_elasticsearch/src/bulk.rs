@@ -6,13 +6,12 @@ use bytes::Bytes;
 use sdk::output::{Failure, FailureKind};
 
 use crate::{
-    config::OpType,
     connection::Encoding,
     counters::Counters,
     gzip::compress,
     hosts::{Answered, Body, Hosts, NoHost},
     item_error::ItemError,
-    policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
+    policy::Policy,
     report::Report,
     size::Sizes,
 };
@@ -24,12 +23,7 @@ const SMALL: usize = 1 << 10;
 #[derive(Debug)]
 pub(crate) struct Bulk {
     pub(crate) hosts: Hosts,
-    pub(crate) op_type: OpType,
-    /// Whether sending a record again cannot add it twice.
-    pub(crate) has_ids: bool,
-    pub(crate) on_auth_error: OnAuthError,
-    pub(crate) on_conflict: OnConflict,
-    pub(crate) on_mapping_conflict: OnMappingConflict,
+    pub(crate) policy: Policy,
     /// Kinds of errors after which a record is not sent again.
     pub(crate) unrecoverable: Vec<String>,
     pub(crate) gzip_level: Option<u32>,
@@ -41,16 +35,6 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// What the judge of items has to know.
-    pub(crate) fn policy(&self) -> Policy {
-        Policy {
-            op_type: self.op_type,
-            has_ids: self.has_ids,
-            on_auth_error: self.on_auth_error,
-            on_conflict: self.on_conflict,
-        }
-    }
-
     /// The server found a body of this size too large.
     pub(crate) fn learn(&self, len: usize) {
         self.sizes.too_large(len);
@@ -74,19 +58,10 @@ impl Bulk {
     /// [`NoHost`] when no host took it.
     pub(crate) async fn post(&self, body: &Bytes, index: Option<&str>) -> Result<Answered, NoHost> {
         let wire = match self.gzip_level.filter(|_| body.len() > SMALL) {
-            Some(level) => Some(
-                compress(body.clone(), level)
-                    .await
-                    .map_err(|error| NoHost {
-                        failure: Failure::new(
-                            FailureKind::Io,
-                            format!("the request could not be compressed: {error}"),
-                        ),
-                        after: None,
-                        is_down: false,
-                        is_late: false,
-                    })?,
-            ),
+            Some(level) => Some(compress(body.clone(), level).await.map_err(|error| {
+                let message = format!("the request could not be compressed: {error}");
+                NoHost::here(Failure::new(FailureKind::Io, message))
+            })?),
             None => None,
         };
         let encoding = Encoding {
@@ -104,7 +79,7 @@ impl Bulk {
         };
         self.counters.body.inc_by(body.len as u64);
         self.counters.wire.inc_by(body.wire.len() as u64);
-        let posted = self.hosts.post(&body, encoding, self.has_ids).await;
+        let posted = self.hosts.post(&body, encoding, self.policy.has_ids).await;
         match &posted {
             Ok(answered) if answered.reply.status == 200 => self.sizes.timely(body.len),
             Err(none) if none.is_late => self.sizes.late(body.len),

@@ -10,7 +10,6 @@ use elasticsearch::http::{
         HeaderValue, USER_AGENT,
     },
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sdk::{
     clock::Clock,
     config::{ConfigError, ConfigErrors},
@@ -24,18 +23,13 @@ use crate::{
     credentials::basic,
     proof::Proof,
     transport::{Broken, Opener, Request, Transport},
+    uri,
 };
 
 pub(crate) use crate::transport::Reply;
 
 /// The path of bulk requests below that of a host.
 const BULK: &str = "_bulk";
-/// Everything but what RFC 3986 calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 /// What all requests have in common.
 #[derive(Debug)]
 pub(crate) struct Connector {
@@ -80,7 +74,7 @@ impl Connector {
         let pipeline = config.pipeline.as_ref();
         if let Some(pipeline) = pipeline.filter(|text| !text.contains("${")) {
             path.push_str("&pipeline=");
-            path.extend(percent_encode(pipeline.as_bytes(), RESERVED));
+            path.extend(uri::part(pipeline));
         }
         if config.rolls_over() {
             // Before there is the alias, an index of its name would come into being.
@@ -122,10 +116,7 @@ impl Connector {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         let path = match encoding.index {
-            Some(index) => {
-                let index = percent_encode(index.as_bytes(), RESERVED);
-                Cow::from(format!("{index}/{}", self.path))
-            }
+            Some(index) => Cow::from(format!("{}/{}", uri::part(index), self.path)),
             None => Cow::from(&self.path),
         };
         let request = Request {

@@ -129,7 +129,7 @@ impl<'a> Delivery<'a> {
             if let Some(ms) = took_ms(&reply.body) {
                 self.bulk.counters.took.observe(f64::from(ms) / 1000.0);
             }
-            return match Answer::read(&reply.body, self.bulk.op_type, positions.len()) {
+            return match Answer::read(&reply.body, self.bulk.policy.op_type, positions.len()) {
                 Ok(answer) => {
                     let rejected = answer.rejected();
                     under_way.answered(positions.len(), rejected);
@@ -261,10 +261,8 @@ fn stopped(rest: Vec<usize>, failure: Failure, after: Option<Duration>) -> Stopp
     Stopped {
         rest,
         reason: NoHost {
-            failure,
             after,
-            is_down: false,
-            is_late: false,
+            ..NoHost::here(failure)
         },
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct NoHost {
 }
 
 impl NoHost {
-    /// What is wrong is here, not there.
+    /// With nothing known of hosts: what is wrong is here, or somebody answered.
     pub(crate) fn here(failure: Failure) -> Self {
         Self {
             failure,
@@ -133,8 +133,9 @@ impl Hosts {
             self.look_for_nodes().await;
         }
         let mut failed = Failed::default();
-        let posted = self.post_in_order(body, encoding, is_safe, &mut failed);
-        let posted = posted.await;
+        let posted = self
+            .post_in_order(body, encoding, is_safe, &mut failed)
+            .await;
         if failed.is_any() && self.roster.reload.on_failure {
             self.look_for_nodes().await;
         }

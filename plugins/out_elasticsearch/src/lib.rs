@@ -51,6 +51,7 @@ mod throttle;
 mod timing;
 mod transport;
 mod undot;
+mod uri;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -72,6 +73,7 @@ use counters::Counters;
 use delivery::Delivery;
 use document::Recipe;
 use hosts::Hosts;
+use policy::Policy;
 pub use policy::{OnAuthError, OnConflict, OnMappingConflict};
 use report::Report;
 use settings::Settings;
@@ -138,12 +140,14 @@ impl Elasticsearch {
         let output = Self {
             bulk: Bulk {
                 hosts: Hosts::new(addresses, choosing, connector, &cx.metrics),
-                on_auth_error: config.on_auth_error,
-                on_conflict: config.on_conflict,
-                on_mapping_conflict: config.on_mapping_conflict,
                 unrecoverable: config.unrecoverable_error_types.0.clone(),
-                op_type: operation.op_type,
-                has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
+                policy: Policy {
+                    op_type: operation.op_type,
+                    has_ids: config.document_id == DocumentId::Identity || operation.needs_id,
+                    on_auth_error: config.on_auth_error,
+                    on_conflict: config.on_conflict,
+                    on_mapping_conflict: config.on_mapping_conflict,
+                },
                 gzip_level: settings.gzip_level,
                 sizes: Sizes::new(settings.bulk_max_bytes),
                 plain_json: AtomicBool::new(config.content_type == ContentType::Json),

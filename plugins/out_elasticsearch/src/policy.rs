@@ -49,6 +49,7 @@ pub(crate) struct Policy {
     pub(crate) has_ids: bool,
     pub(crate) on_auth_error: OnAuthError,
     pub(crate) on_conflict: OnConflict,
+    pub(crate) on_mapping_conflict: OnMappingConflict,
 }
 
 impl Config {

@@ -23,7 +23,7 @@ impl Delivery<'_> {
         for (counter, items) in counters.failure_store.iter().zip(answer.failure_store) {
             counter.inc_by(items);
         }
-        let policy = self.bulk.policy();
+        let policy = self.bulk.policy;
         let (mut together, mut changed) = (Vec::new(), Vec::new());
         let mut example = ItemError::default();
         for (place, item) in answer.failed {
@@ -68,7 +68,7 @@ impl Delivery<'_> {
 
     /// Changes a document so that it fits the mapping, where the operator wants that and it was not done yet.
     fn repair(&mut self, position: usize, item: &Item) -> bool {
-        let how = self.bulk.on_mapping_conflict;
+        let how = self.bulk.policy.on_mapping_conflict;
         if how == OnMappingConflict::DeadLetter || self.repaired.contains_key(&position) {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, redirect::Policy};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect::Policy};
 use sdk::output::{Failure, FailureKind};
 
 use super::source::shown;
@@ -26,13 +26,7 @@ pub(crate) struct Answer {
 /// # Errors
 /// The system gives none.
 pub(crate) fn client() -> Result<Client, Failure> {
-    let builder = Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .redirect(Policy::none());
-    builder
-        .build()
-        .map_err(|error| Failure::new(FailureKind::Auth, format!("no client can be made: {error}")))
+    build(Client::builder())
 }
 
 /// The same for a service of this machine, which no proxy is in front of.
@@ -40,11 +34,14 @@ pub(crate) fn client() -> Result<Client, Failure> {
 /// # Errors
 /// The system gives none.
 pub(crate) fn local() -> Result<Client, Failure> {
-    let builder = Client::builder()
+    build(Client::builder().no_proxy())
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, Failure> {
+    let builder = builder
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
-        .redirect(Policy::none())
-        .no_proxy();
+        .redirect(Policy::none());
     builder
         .build()
         .map_err(|error| Failure::new(FailureKind::Auth, format!("no client can be made: {error}")))

@@ -2,19 +2,14 @@
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, percent_decode_str, percent_encode};
 use sdk::event::Time;
 use sha2::{Digest as _, Sha256};
 
 use super::Keys;
+use crate::uri::RESERVED;
 
-/// Everything but what RFC 3986 calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-/// The same in a path, whose parts are encoded each by itself.
+/// What is encoded in a path, whose parts are encoded each by itself.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Larger bodies are hashed on a thread of their own, in bytes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::step::Step;
+use crate::uri;
 
 /// When an index is followed by the next one, unless a policy says otherwise.
 const MAX_SIZE: &str = "50gb";
@@ -59,7 +60,7 @@ impl Lifecycle {
         } else {
             json!({ "policy": policy })
         };
-        let at = format!("/{place}/{}", super::in_path(id));
+        let at = format!("/{place}/{}", uri::part(id));
         let mut step = Step::new(format!("the {name} policy {id:?}"), at, body);
         step.overwrites = self.overwrites;
         step.is_optional = !self.is_asked_for;

@@ -12,7 +12,6 @@ mod template;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -240,17 +239,4 @@ impl Setup {
         }
         Ok(end)
     }
-}
-
-/// A name as a part of a path.
-fn in_path(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            write!(path, "%{byte:02X}").ok();
-        }
-    }
-    path
 }

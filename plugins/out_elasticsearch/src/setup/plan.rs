@@ -10,6 +10,7 @@ use super::{
     step::Step,
     template::{self, Fitting, Handling, Template},
 };
+use crate::uri;
 
 /// What has to be there.
 #[derive(Debug, Clone)]
@@ -56,21 +57,24 @@ pub(crate) struct Names {
 
 impl Plan {
     /// The texts that may have placeholders, each with the place of its parameter.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (String, &String)> {
-        let own = self
-            .own
-            .iter()
-            .map(|own| ("/template_name".to_owned(), &own.name));
-        let stream = match &self.target {
-            Target::Stream { template, .. } => template.as_ref(),
-            _ => None,
-        };
-        let stream = stream.map(|text| ("/data_stream_template_name".to_owned(), text));
-        let policy = self.lifecycle.as_ref().and_then(|cycle| cycle.id.as_ref());
-        let policy = policy.map(|text| ("/ilm_policy_id".to_owned(), text));
-        let values = self.handling.replacements.iter();
-        let values = values.map(|(key, text)| (format!("/customize_template/{key}"), text));
-        own.chain(stream).chain(policy).chain(values)
+    pub(crate) fn texts(&mut self) -> Vec<(String, &mut String)> {
+        let mut texts = Vec::new();
+        if let Some(own) = &mut self.own {
+            texts.push(("/template_name".to_owned(), &mut own.name));
+        }
+        if let Target::Stream {
+            template: Some(name),
+            ..
+        } = &mut self.target
+        {
+            texts.push(("/data_stream_template_name".to_owned(), name));
+        }
+        if let Some(id) = self.lifecycle.as_mut().and_then(|cycle| cycle.id.as_mut()) {
+            texts.push(("/ilm_policy_id".to_owned(), id));
+        }
+        let values = self.handling.replacements.iter_mut();
+        texts.extend(values.map(|(key, text)| (format!("/customize_template/{key}"), text)));
+        texts
     }
 
     /// Whether each target needs something of its own.
@@ -81,15 +85,7 @@ impl Plan {
     /// The plan with its texts as they are for a target.
     fn filled_in(&self, names: &Names) -> Self {
         let mut plan = self.clone();
-        let stream = match &mut plan.target {
-            Target::Stream { template, .. } => template.as_mut(),
-            _ => None,
-        };
-        let own = plan.own.iter_mut().map(|own| &mut own.name);
-        let policy = plan.lifecycle.as_mut().and_then(|cycle| cycle.id.as_mut());
-        let values = plan.handling.replacements.values_mut();
-        let places = own.chain(stream).chain(policy).chain(values);
-        for (place, text) in places.zip(&names.texts) {
+        for ((_, place), text) in plan.texts().into_iter().zip(&names.texts) {
             place.clone_from(text);
         }
         plan
@@ -189,7 +185,7 @@ impl Plan {
         let step = match &self.target {
             Target::Index => return None,
             Target::Stream { .. } => {
-                let at = format!("/_data_stream/{}", super::in_path(target));
+                let at = format!("/_data_stream/{}", uri::part(target));
                 let mut step = Step::new(format!("the data stream {target:?}"), at, json!({}));
                 // The first document makes it, where the template says so.
                 step.is_optional = true;
@@ -209,10 +205,10 @@ impl Plan {
                 let aliases = BTreeMap::from([(target, json!({ "is_write_index": true }))]);
                 let mut step = Step::new(
                     format!("the alias {target:?} with its first index {first:?}"),
-                    format!("/_alias/{}", super::in_path(target)),
+                    format!("/_alias/{}", uri::part(target)),
                     json!({ "aliases": aliases }),
                 );
-                step.made_at = format!("/{}", super::in_path(&first));
+                step.made_at = format!("/{}", uri::part(&first));
                 step
             }
         };

@@ -266,7 +266,7 @@ impl Plan {
     /// Compiles the texts.
     pub(crate) fn compiled(&self, errors: &mut ConfigErrors) -> Vec<Text> {
         let mut compiled = Vec::new();
-        for (place, text) in self.texts() {
+        for (place, text) in self.clone().texts() {
             match text.parse::<Text>() {
                 Ok(text) => compiled.push(text),
                 Err(error) => errors.push(ConfigError::at(place, format!("{text:?}: {error}"))),
@@ -277,7 +277,9 @@ impl Plan {
 
     /// The names of a target that is known before the first document, when nothing in the plan depends on events.
     pub(crate) fn names(&self, target: Option<String>) -> Option<Names> {
-        let texts: Vec<String> = self.texts().map(|(_, text)| text.clone()).collect();
+        let mut plan = self.clone();
+        let texts = plan.texts().into_iter();
+        let texts: Vec<String> = texts.map(|(_, text)| std::mem::take(text)).collect();
         let is_known = texts.iter().all(|text| !text.contains(['$', '%']));
         target
             .filter(|_| is_known)

@@ -123,9 +123,7 @@ async fn ask(
         error.summary()
     );
     Err(NoHost {
-        failure: Failure::new(kind, message.trim_end()),
         after: reply.retry_after,
-        is_down: false,
-        is_late: false,
+        ..NoHost::here(Failure::new(kind, message.trim_end()))
     })
 }

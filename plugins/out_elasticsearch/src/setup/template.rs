@@ -6,6 +6,7 @@ use sdk::output::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
 use super::step::Step;
+use crate::uri;
 
 /// The least order or priority of a template with a life cycle, so that it wins against those that come with the server.
 const ORDER_MIN: u64 = 51;
@@ -95,7 +96,7 @@ fn step(name: &str, form: Form, body: Value) -> Step {
         Form::Component => ("component template", "_component_template"),
         Form::Composable | Form::AsWritten => ("index template", "_index_template"),
     };
-    let at = format!("/{place}/{}", super::in_path(name));
+    let at = format!("/{place}/{}", uri::part(name));
     Step::new(format!("the {what} {name:?}"), at, body)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     config::OpType,
     item_error::{ItemError, refusal},
     judge::{ItemFate, RequestFate, Split, is_too_large, judge_item, judge_request, retry_after},
-    policy::{OnAuthError, OnConflict, Policy},
+    policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
 };
 
 const OWN_IDS: Policy = Policy {
@@ -19,6 +19,7 @@ const OWN_IDS: Policy = Policy {
     has_ids: true,
     on_auth_error: OnAuthError::Retry,
     on_conflict: OnConflict::Delivered,
+    on_mapping_conflict: OnMappingConflict::DeadLetter,
 };
 
 fn read(body: &str, sent: usize) -> Result<Answer, Garbage> {
