@@ -4,17 +4,19 @@
 use std::{
     collections::HashMap,
     io::{BufReader, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use serde_json::Value;
 
-use super::request::{self, Request};
+use super::{
+    listening::listen,
+    request::{self, Request},
+};
 
 /// Documents with this word do not fit the mapping.
 pub(crate) const MISFIT: &str = "misfit";
@@ -92,16 +94,7 @@ impl Overloaded {
 
 /// Answers requests to the bulk API with what `answer` makes of their bodies.
 fn serve_with(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("a bound socket");
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            thread::spawn(move || serve(&stream, &*answer));
-        }
-    });
-    address
+    listen(move |stream| serve(stream, &answer))
 }
 
 /// Answers requests until the connection ends.

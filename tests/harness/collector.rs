@@ -2,14 +2,16 @@
 
 use std::{
     io::{BufReader, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
-    thread,
 };
 
 use serde_json::Value;
 
-use super::request::{self, Request};
+use super::{
+    listening::listen,
+    request::{self, Request},
+};
 
 /// What one request carried.
 pub(crate) type Batch = Vec<Value>;
@@ -33,20 +35,13 @@ struct Shared {
 impl Collector {
     /// Listens at a free port, and takes everything.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
         let shared = Arc::new(Shared {
             taken: Mutex::default(),
             refused: Mutex::default(),
             refuses: Mutex::new(Box::new(|_| false)),
         });
         let own = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let own = Arc::clone(&own);
-                thread::spawn(move || own.serve(&stream));
-            }
-        });
+        let address = listen(move |stream| own.serve(stream));
         Self { address, shared }
     }
 

@@ -2,12 +2,14 @@
 
 use std::{
     io::{BufReader, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::{Arc, Mutex},
-    thread,
 };
 
-use super::request::{self, Request};
+use super::{
+    listening::listen,
+    request::{self, Request},
+};
 
 /// What it does to a request to the bulk API, from the next one on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,20 +49,13 @@ struct Shared {
 impl Meddler {
     /// Listens at a free port.
     pub(crate) fn start(target: SocketAddr, harm: Harm) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
         let shared = Arc::new(Shared {
             target,
             harm: Mutex::new(harm),
             seen: Mutex::default(),
         });
         let own = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let own = Arc::clone(&own);
-                thread::spawn(move || own.serve(&stream));
-            }
-        });
+        let address = listen(move |stream| own.serve(stream));
         Self { address, shared }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod docker;
 pub(crate) mod forward;
 pub(crate) mod http;
 pub(crate) mod kubernetes;
+pub(crate) mod listening;
 pub(crate) mod meddler;
 pub(crate) mod metrics;
 pub(crate) mod nginx;

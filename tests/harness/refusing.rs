@@ -2,17 +2,19 @@
 
 use std::{
     io::{BufReader, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
 };
 
 use serde_json::Value;
 
-use super::request::{self, Request};
+use super::{
+    listening::listen,
+    request::{self, Request},
+};
 
 /// The server. It listens at a free port until the test ends.
 pub(crate) struct Refusing {
@@ -31,16 +33,9 @@ struct Shared {
 
 impl Refusing {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
         let shared = Arc::new(Shared::default());
         let server = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = Arc::clone(&server);
-                thread::spawn(move || server.serve(&stream));
-            }
-        });
+        let address = listen(move |stream| server.serve(stream));
         Self { address, shared }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufReader, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +14,7 @@ use std::{
 
 use rmpv::Value;
 
-use crate::harness::forward::encode;
+use crate::harness::{forward::encode, listening::listen};
 
 /// What came of one container.
 #[derive(Debug, Clone, Default)]
@@ -55,22 +55,15 @@ pub(crate) struct Aggregator {
 impl Aggregator {
     /// Takes messages, or leaves them until it is opened.
     pub(crate) fn start(is_open: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("a bound socket").port();
         let arrived = Arc::new(Mutex::new(Arrived {
             lags_ms: vec![0; LAG_MS_MAX + 1],
             ..Arrived::default()
         }));
         let is_open = Arc::new(AtomicBool::new(is_open));
         let (own, opened) = (Arc::clone(&arrived), Arc::clone(&is_open));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (own, opened) = (Arc::clone(&own), Arc::clone(&opened));
-                thread::spawn(move || receive(&stream, &own, &opened));
-            }
-        });
+        let address = listen(move |stream| receive(stream, &own, &opened));
         Self {
-            port,
+            port: address.port(),
             arrived,
             is_open,
         }
