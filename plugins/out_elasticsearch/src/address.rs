@@ -67,12 +67,6 @@ impl Address {
         }
         Ok(Self { url, login })
     }
-
-    /// Host and port to connect to.
-    pub(crate) fn target(&self) -> Option<(String, u16)> {
-        let host = self.url.host_str()?.trim_matches(['[', ']']);
-        Some((host.to_owned(), self.url.port_or_known_default()?))
-    }
 }
 
 /// Whether a port is written. The library forgets one that is the default of the scheme.
@@ -131,9 +125,6 @@ mod tests {
         check("[::1]:9201", "http://[::1]:9201/");
         let address = Address::parse("es", Scheme::Https, 443, Some("/es")).unwrap();
         assert_eq!(address.url.as_str(), "https://es/es");
-        assert_eq!(address.target(), Some(("es".into(), 443)));
-        let v6 = Address::parse("::1", Scheme::Http, 9200, None).unwrap();
-        assert_eq!(v6.target(), Some(("::1".into(), 9200)));
     }
 
     #[test]

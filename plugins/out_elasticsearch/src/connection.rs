@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use elasticsearch::http::{
+use reqwest::{
     Method,
-    headers::{
-        ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-        HeaderValue, USER_AGENT,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap,
+        HeaderName, HeaderValue,
     },
 };
 use sdk::{
@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     credentials::basic,
     proof::Proof,
-    transport::{Broken, Opener, Request, Transport},
+    transport::{Broken, Request, Transport, url_at},
     uri,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Connector {
     path: String,
     headers: HeaderMap,
     proof: Proof,
-    opener: Opener,
+    transport: Transport,
 }
 
 /// What a host is asked besides bulk requests.
@@ -66,9 +66,11 @@ impl Connector {
         let mut errors = Vec::new();
         let headers = headers(config, &mut errors);
         let proof = Proof::of(config, clock.clone(), &mut errors);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let transport = match Transport::new(config, clock) {
+            Ok(transport) if errors.is_empty() => transport,
+            Ok(_) => return Err(errors),
+            Err(more) => return Err(errors.into_iter().chain(more).collect()),
+        };
         let mut path = format!("{BULK}?{FILTER_PATH}");
         // One with placeholders stands in action lines.
         let pipeline = config.pipeline.as_ref();
@@ -84,16 +86,8 @@ impl Connector {
             path,
             headers,
             proof,
-            opener: Opener::new(config, clock),
+            transport,
         })
-    }
-
-    /// Makes the transport to one host. Reads the files, so that one that appears later is found.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is not what it should be.
-    pub(crate) async fn open(&self, address: &Address) -> Result<Transport, Failure> {
-        self.opener.open(address).await
     }
 
     /// Sends one request and reads the answer.
@@ -102,7 +96,6 @@ impl Connector {
     /// No answer in time, no connection, or an answer that is too long.
     pub(crate) async fn post(
         &self,
-        transport: &Transport,
         address: &Address,
         body: Bytes,
         encoding: Encoding<'_>,
@@ -120,12 +113,12 @@ impl Connector {
             None => Cow::from(&self.path),
         };
         let request = Request {
-            method: Method::Post,
-            path: &path,
+            method: Method::POST,
+            url: url_at(&address.url, &path)?,
             headers,
             body: Some(body),
         };
-        self.send(transport, address, request).await
+        self.send(address, request).await
     }
 
     /// Asks something, and reads the answer.
@@ -134,7 +127,6 @@ impl Connector {
     /// As those of [`Connector::post`].
     pub(crate) async fn ask(
         &self,
-        transport: &Transport,
         address: &Address,
         question: &Question<'_>,
     ) -> Result<Reply, Failure> {
@@ -144,44 +136,35 @@ impl Connector {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let request = Request {
-            method: question.method,
-            path: question.path,
+            method: question.method.clone(),
+            url: url_at(&address.url, question.path)?,
             headers,
             body,
         };
-        let sent = self.send(transport, address, request).await;
+        let sent = self.send(address, request).await;
         sent.map_err(|broken| broken.failure)
     }
 
     /// Sends one request, and once more when it was refused and there is something else to show now.
-    async fn send(
-        &self,
-        transport: &Transport,
-        address: &Address,
-        mut request: Request<'_>,
-    ) -> Result<Reply, Broken> {
+    async fn send(&self, address: &Address, mut request: Request) -> Result<Reply, Broken> {
         if let Some((user, password)) = &address.login {
             request.headers.insert(AUTHORIZATION, basic(user, password));
-            return transport.exchange(request).await;
+            return self.transport.exchange(request).await;
         }
-        let url = transport.url(request.path)?;
-        let shown = self.proof.add(&mut request, &url).await?;
-        let reply = transport.exchange(request.clone()).await?;
+        let shown = self.proof.add(&mut request).await?;
+        let reply = self.transport.exchange(request.clone()).await?;
         if !matches!(reply.status, 401 | 403) || !self.proof.renew(&shown).await {
             return Ok(reply);
         }
         tracing::info!(host = %address.url, "the credentials were refused; there are others now");
-        self.proof.add(&mut request, &url).await?;
-        transport.exchange(request).await
+        self.proof.add(&mut request).await?;
+        self.transport.exchange(request).await
     }
 }
 
 fn headers(config: &Config, errors: &mut ConfigErrors) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("weir/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     // Answers are short, and packing them would be work for the server.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in &config.custom_headers {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use elasticsearch::http::headers::HeaderValue;
+use reqwest::header::HeaderValue;
 use sdk::{
     config::{ConfigError, ConfigErrors, Secret},
     output::{Failure, FailureKind},

@@ -9,7 +9,7 @@ use sdk::{
     metrics::{Gauge, Metrics},
     output::{Failure, FailureKind},
 };
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     item_error::refusal,
     judge::{RequestFate, judge_request},
     throttle::{self, Gate},
-    transport::{Reply, Transport},
+    transport::Reply,
 };
 
 /// How long a host that failed once is left out; each failure more doubles it.
@@ -37,7 +37,6 @@ pub(crate) fn forget(name: &Url, metrics: &Metrics) {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) address: Address,
-    pub(crate) transport: OnceCell<Transport>,
     health: Mutex<Health>,
     left_out_max: Duration,
     up: Gauge,
@@ -82,7 +81,6 @@ impl Host {
             gate: Arc::new(gate),
             up,
             address,
-            transport: OnceCell::new(),
             health: Mutex::default(),
             left_out_max: left_out_max.max(LEFT_OUT_MIN),
         }
@@ -93,11 +91,12 @@ impl Host {
         &self.address.url
     }
 
-    /// Whether it answered only after it had led us elsewhere.
+    /// Whether it leads elsewhere. Nobody follows: the records would go where nobody meant them to, and what is there might
+    /// be a page to log in that answers everything with 200.
     fn leads_elsewhere(&self, reply: &Reply) -> Option<Failure> {
         let (url, elsewhere) = (&self.address.url, reply.elsewhere.as_ref()?);
         let message = format!(
-            "{url} leads to {elsewhere}, and what is there is no answer; write the address of the server in `hosts`"
+            "{url} leads to {elsewhere}, which is not followed; write the address of the server in `hosts`"
         );
         Some(Failure::new(FailureKind::Http4xx, message))
     }

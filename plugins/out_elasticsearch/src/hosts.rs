@@ -3,15 +3,12 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use elasticsearch::http::Method;
+use reqwest::Method;
 use sdk::{
     metrics::{Counter, Metrics},
     output::{Failure, FailureKind, Outcome},
 };
-use tokio::{
-    net::TcpStream,
-    sync::{Mutex, OnceCell},
-};
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use crate::{
@@ -22,26 +19,21 @@ use crate::{
     server::{self, Server},
     sniff,
     throttle::UnderWay,
-    transport::{Broken, Reply, Transport},
+    transport::{Broken, Reply},
 };
 
 pub(crate) use crate::host::Host;
 
-/// How long a host may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a host may take to name the nodes.
 const NODES_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is answered where the time was not enough: by a server for a request, by a proxy for an answer.
 const TOO_LATE: [u16; 2] = [408, 504];
-/// Environment variables that send connections elsewhere.
-const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// All hosts.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     roster: Roster,
     connector: Connector,
-    has_proxy: bool,
     /// Held while the cluster is asked for its nodes.
     asking: Mutex<()>,
     server: OnceCell<Option<Server>>,
@@ -110,11 +102,6 @@ impl Hosts {
             server: OnceCell::new(),
             ambiguous: counters::ambiguous(metrics),
             asking: Mutex::default(),
-            has_proxy: PROXIES.iter().any(|name| {
-                let is_set =
-                    |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-                is_set(name) || is_set(&name.to_ascii_uppercase())
-            }),
         }
     }
 
@@ -154,7 +141,8 @@ impl Hosts {
         while let Some(host) = order.pop_front() {
             let under_way = host.gate.enter(body.len).await;
             let was_proven = host.health().is_proven;
-            let broken = match self.try_host(&host, body.wire.clone(), encoding).await {
+            let wire = body.wire.clone();
+            let broken = match self.connector.post(&host.address, wire, encoding).await {
                 Ok(reply) => match host.refusal(&reply) {
                     None => {
                         host.answered();
@@ -197,30 +185,6 @@ impl Hosts {
         None
     }
 
-    async fn try_host(
-        &self,
-        host: &Host,
-        body: Bytes,
-        encoding: Encoding<'_>,
-    ) -> Result<Reply, Broken> {
-        let transport = self.transport(host).await?;
-        self.connector
-            .post(transport, &host.address, body, encoding)
-            .await
-    }
-
-    /// The transport to a host, which accepts connections unless it did so a moment ago.
-    async fn transport<'h>(&self, host: &'h Host) -> Result<&'h Transport, Failure> {
-        let opening = host
-            .transport
-            .get_or_try_init(|| self.connector.open(&host.address));
-        let transport = opening.await?;
-        if !host.health().is_proven && !self.has_proxy {
-            probe(&host.address).await?;
-        }
-        Ok(transport)
-    }
-
     /// All of them, as they were given.
     pub(crate) fn all(&self) -> &[Arc<Host>] {
         &self.roster.seeds
@@ -233,7 +197,7 @@ impl Hosts {
             return;
         };
         let question = Question {
-            method: Method::Get,
+            method: Method::GET,
             path: sniff::NODES,
             body: None,
         };
@@ -256,8 +220,7 @@ impl Hosts {
     /// # Errors
     /// It does not answer.
     pub(crate) async fn ask(&self, host: &Host, question: &Question<'_>) -> Result<Reply, Failure> {
-        let transport = self.transport(host).await?;
-        self.connector.ask(transport, &host.address, question).await
+        self.connector.ask(&host.address, question).await
     }
 
     /// Asks the host whose turn it is, or the next one that answers.
@@ -287,21 +250,6 @@ impl Hosts {
     pub(crate) async fn server(&self) -> Result<Option<&Server>, NoHost> {
         let server = self.server.get_or_try_init(|| server::of_any(self));
         Ok(server.await?.as_ref())
-    }
-}
-
-/// Looks whether anybody accepts connections there, because the transport waits for it as long as for an answer.
-async fn probe(address: &Address) -> Result<(), Failure> {
-    let Some((host, port)) = address.target() else {
-        return Ok(());
-    };
-    match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect((host.as_str(), port))).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Failure::new(FailureKind::Connect, error.to_string())),
-        Err(_) => {
-            let message = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
-            Err(Failure::new(FailureKind::Connect, message))
-        }
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use elasticsearch::http::headers::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use sdk::{clock::Clock, config::ConfigErrors, output::Failure};
-use url::Url;
 
 use crate::{
     aws::{Keys, Signer},
@@ -38,11 +37,11 @@ impl Proof {
         Credentials::of(config, errors).map_or(Self::Nobody, Self::Header)
     }
 
-    /// Adds the proof to a request to this address.
+    /// Adds the proof to a request.
     ///
     /// # Errors
     /// There is no secret to show.
-    pub(crate) async fn add(&self, request: &mut Request<'_>, url: &Url) -> Result<Shown, Failure> {
+    pub(crate) async fn add(&self, request: &mut Request) -> Result<Shown, Failure> {
         match self {
             Self::Nobody => Ok(Shown::Nothing),
             Self::Header(credentials) => {
@@ -51,8 +50,7 @@ impl Proof {
                 Ok(Shown::Header(header))
             }
             Self::Aws(signer) => {
-                let (method, body) = (request.method, request.body.as_ref());
-                let keys = signer.sign(method, url, &mut request.headers, body).await?;
+                let keys = signer.sign(request).await?;
                 Ok(Shown::Keys(keys))
             }
         }

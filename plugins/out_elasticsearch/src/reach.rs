@@ -1,6 +1,6 @@
 //! `weir check --connect`: who answers, with which licence, and whether it lets us write.
 
-use elasticsearch::http::Method;
+use reqwest::Method;
 use sdk::output::{Failure, FailureKind};
 use serde_json::{Value, json};
 
@@ -54,9 +54,9 @@ async fn ask(
     body: Option<Value>,
 ) -> Result<Reply, Failure> {
     let method = if body.is_some() {
-        Method::Post
+        Method::POST
     } else {
-        Method::Get
+        Method::GET
     };
     let body = body.map(|body| body.to_string());
     let answer = hosts.ask(host, &Question { method, path, body }).await;

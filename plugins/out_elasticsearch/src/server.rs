@@ -1,6 +1,6 @@
 //! Who answers at a host: Elasticsearch or OpenSearch, and which version.
 
-use elasticsearch::http::Method;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) struct Server {
 /// [`NoHost`] when nobody answers.
 pub(crate) async fn of_any(hosts: &Hosts) -> Result<Option<Server>, NoHost> {
     for path in ["/", NODES] {
-        let method = Method::Get;
+        let method = Method::GET;
         let body = None;
         let reply = hosts.ask_any(&Question { method, path, body }).await?;
         if let Some(server) = Server::of_root(&reply).or_else(|| Server::of_node(&reply)) {

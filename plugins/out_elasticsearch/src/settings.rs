@@ -49,7 +49,6 @@ impl Config {
         let index = self.index(&mut errors);
         self.check_credentials(&mut errors);
         self.check_cloud(&mut errors);
-        self.ssl.check(&mut errors);
         self.fluentd.check(&mut errors);
         let (reload, selector) = self.sniffing.settle(&mut errors);
         self.check_obsolete(&mut errors);

@@ -1,62 +1,46 @@
-//! The way to one host: the official client's transport, and what is made of its answers and failures.
+//! The way to a host: requests, and what comes back.
 
-use std::{
-    error::Error as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::{
-    auth::{ClientCertificate, Credentials},
-    cert::{Certificate, CertificateValidation},
-    http::{
-        Method,
-        headers::{HeaderMap, RETRY_AFTER},
-        transport::{SingleNodeConnectionPool, TransportBuilder},
-    },
+use http_client::{Client, Options, Proxy, Unread};
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderMap, LOCATION, RETRY_AFTER},
 };
 use sdk::{
     clock::Clock,
-    config::Secret,
+    config::ConfigErrors,
     output::{Failure, FailureKind},
 };
 use url::Url;
 
-use crate::{address::Address, config::Config, judge::retry_after, ssl::plain_key};
+use crate::{config::Config, judge::retry_after};
 
+pub(crate) use http_client::Broken;
+
+/// How long a host may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence after which a connection is closed, before servers, and what balances load in front of them, do it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest answer that is read, in bytes: a million items, each with an error of 64 bytes.
-const ANSWER_LEN_MAX: u64 = 64 << 20;
+const ANSWER_LEN_MAX: usize = 64 << 20;
 /// How long a server is left alone that does not let us in: asking more often could lock the account.
 const AUTH_PAUSE: Duration = Duration::from_mins(1);
 
-/// How transports are made.
-#[derive(Debug)]
-pub(crate) struct Opener {
-    ca: Option<PathBuf>,
-    /// Certificate and key to show.
-    client: Option<(PathBuf, PathBuf)>,
-    client_key_pass: Option<Secret>,
-    verify: bool,
-    pub(crate) timeout: Duration,
-    clock: Clock,
-}
-
-/// The way to one host.
+/// The way to all hosts.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    client: elasticsearch::http::transport::Transport,
-    host: Url,
+    client: Client,
     timeout: Duration,
     clock: Clock,
 }
 
 /// A request to a host.
 #[derive(Debug, Clone)]
-pub(crate) struct Request<'a> {
+pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Path and query below the path of the host.
-    pub(crate) path: &'a str,
+    pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
 }
@@ -66,218 +50,92 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
-    /// Where the answer comes from, when that is not where the request was sent.
+    /// Where it leads, as far as that may be shown.
     pub(crate) elsewhere: Option<String>,
     pub(crate) body: Bytes,
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    pub(crate) failure: Failure,
-    /// Whether the host may have got the request, and carried it out.
-    pub(crate) is_sent: bool,
-}
-
-impl From<Failure> for Broken {
-    /// Of what happens before anything is sent.
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            is_sent: false,
-        }
-    }
-}
-
-impl Opener {
+impl Transport {
     /// Reads no files.
-    pub(crate) fn new(config: &Config, clock: Clock) -> Self {
-        Self {
-            ca: config.ca_file.clone(),
-            client: config
-                .ssl
-                .client_cert
-                .clone()
-                .zip(config.ssl.client_key.clone()),
-            client_key_pass: config.ssl.client_key_pass.clone(),
-            verify: config.ssl_verify,
+    ///
+    /// # Errors
+    /// Parameters of TLS that do not go together.
+    pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, ConfigErrors> {
+        let tls = config.ssl.client(config.ca_file.as_ref(), config.ssl_verify)?;
+        let options = Options {
+            connect_timeout: CONNECT_TIMEOUT,
+            idle_timeout: Some(IDLE_TIMEOUT),
+            proxy: Proxy::OfEnvironment,
+        };
+        Ok(Self {
+            client: Client::new(options, Some(tls)),
             timeout: config.request_timeout.0,
             clock,
-        }
-    }
-
-    /// Makes the transport to one host. Reads the files, so that one that appears later is found.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is not what it should be.
-    pub(crate) async fn open(&self, address: &Address) -> Result<Transport, Failure> {
-        let pool = SingleNodeConnectionPool::new(address.url.clone());
-        let mut builder = TransportBuilder::new(pool).enable_meta_header(false);
-        let tls = |message: String| Failure::new(FailureKind::Tls, message);
-        if !self.verify {
-            builder = builder.cert_validation(CertificateValidation::None);
-        } else if let Some(path) = &self.ca {
-            let pem = read("ca_file", path).await?;
-            let authorities = Certificate::from_pem(&pem).map_err(|error| {
-                tls(format!(
-                    "ca_file {}: {}",
-                    path.display(),
-                    root_cause(&error)
-                ))
-            })?;
-            builder = builder.cert_validation(CertificateValidation::Full(authorities));
-        }
-        if let Some((cert, key)) = &self.client {
-            let pem = read("client_key", key).await?;
-            let plain = plain_key(pem, self.client_key_pass.as_ref());
-            let mut pem =
-                plain.map_err(|why| tls(format!("client_key {} {why}", key.display())))?;
-            pem.push(b'\n');
-            pem.extend(read("client_cert", cert).await?);
-            builder = builder.auth(Credentials::Certificate(ClientCertificate::Pem(pem)));
-        }
-        let client = builder.build();
-        Ok(Transport {
-            client: client
-                .map_err(|error| tls(format!("the certificates cannot be used: {error}")))?,
-            host: address.url.clone(),
-            timeout: self.timeout,
-            clock: self.clock.clone(),
         })
     }
-}
 
-impl Transport {
-    /// Where a request to this path goes.
-    ///
-    /// # Errors
-    /// It is no path.
-    pub(crate) fn url(&self, path: &str) -> Result<Url, Failure> {
-        let mut host = self.host.clone();
-        if !host.path().ends_with('/') {
-            host.set_path(&format!("{}/", host.path()));
-        }
-        host.join(path.trim_start_matches('/'))
-            .map_err(|error| Failure::new(FailureKind::Http4xx, format!("{path}: {error}")))
-    }
-
-    /// Sends a request, and reads the answer.
+    /// Sends a request, and reads the answer. The files of TLS are looked at each time, so that one that appears later is
+    /// found.
     ///
     /// # Errors
     /// No answer in time, no connection, or an answer that is too long.
-    pub(crate) async fn exchange(&self, request: Request<'_>) -> Result<Reply, Broken> {
-        let broken = |error: &elasticsearch::Error| broken(error, self.timeout);
-        let query: Option<&()> = None;
-        let Request {
-            method,
-            path,
-            headers,
-            body,
-        } = request;
-        let timeout = Some(self.timeout);
-        let response = self
-            .client
-            .send(method, path, headers, query, body, timeout)
-            .await
-            .map_err(|error| broken(&error))?;
-        let status = response.status_code().as_u16();
-        let wait = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok());
-        let mut retry_after = wait.and_then(|value| retry_after(value, self.clock.now().secs));
-        if matches!(status, 401 | 403) {
-            retry_after = retry_after.max(Some(AUTH_PAUSE));
+    pub(crate) async fn exchange(&self, request: Request) -> Result<Reply, Broken> {
+        let client = self.client.get().await?;
+        let url = request.url.clone();
+        let mut sending = client
+            .request(request.method, request.url)
+            .headers(request.headers)
+            .timeout(self.timeout);
+        if let Some(body) = request.body {
+            sending = sending.body(body);
         }
-        if response
-            .content_length()
-            .is_some_and(|len| len > ANSWER_LEN_MAX)
-        {
-            let message = "the answer is longer than 64 MiB";
-            return Err(Broken {
-                failure: Failure::new(FailureKind::Protocol, message),
+        let response = sending.send().await?;
+        let (status, headers) = (response.status(), response.headers());
+        let retry_after = self.retry_after(status, headers);
+        let elsewhere = elsewhere(&url, status, headers);
+        let body = http_client::read(response, ANSWER_LEN_MAX).await;
+        let body = body.map_err(|unread| match unread {
+            Unread::Broken(broken) => broken,
+            Unread::TooLong => Broken {
+                failure: Failure::new(FailureKind::Protocol, "the answer is longer than 64 MiB"),
                 is_sent: true,
-            });
-        }
-        let elsewhere = elsewhere(&self.host, path, response.url());
-        let bytes = response.bytes().await;
-        let body = bytes.map_err(|error| Broken {
-            is_sent: true,
-            ..broken(&error)
+            },
         })?;
         Ok(Reply {
-            status,
+            status: status.as_u16(),
             retry_after,
             elsewhere,
             body,
         })
     }
-}
 
-async fn read(parameter: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    tokio::fs::read(path).await.map_err(|error| {
-        let message = format!("{parameter} {} cannot be read: {error}", path.display());
-        Failure::new(FailureKind::Tls, message)
-    })
-}
-
-/// Where an answer comes from, when the client was led elsewhere. Only what may be shown of it.
-fn elsewhere(host: &Url, asked: &str, answered: &Url) -> Option<String> {
-    let asked = asked.split('?').next().unwrap_or_default();
-    let [base, asked] = [host.path(), asked].map(|path| path.trim_matches('/'));
-    let path = [base, asked].map(|part| {
-        if part.is_empty() {
-            String::new()
-        } else {
-            format!("/{part}")
+    fn retry_after(&self, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER).and_then(|text| text.to_str().ok());
+        let asked = text.and_then(|text| retry_after(text, self.clock.now().secs));
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => asked.max(Some(AUTH_PAUSE)),
+            _ => asked,
         }
-    });
-    let path = path.concat();
-    let is_same =
-        host.origin() == answered.origin() && answered.path().trim_end_matches('/') == path;
-    let origin = answered.origin().ascii_serialization();
-    (!is_same).then(|| format!("{origin}{}", answered.path()))
-}
-
-fn broken(error: &elasticsearch::Error, timeout: Duration) -> Broken {
-    let has_connection = !causes(error).any(|cause| cause.to_string() == NO_CONNECTION);
-    let kind_and_message = if error.is_timeout() {
-        let message = format!("no answer within {} s", timeout.as_secs_f64());
-        (FailureKind::Timeout, message)
-    } else {
-        let cause = root_cause(error);
-        (kind_of(&cause), cause)
-    };
-    Broken {
-        failure: Failure::new(kind_and_message.0, kind_and_message.1),
-        is_sent: has_connection,
     }
 }
 
-/// What the client says when it did not come to sending.
-const NO_CONNECTION: &str = "client error (Connect)";
-
-fn kind_of(cause: &str) -> FailureKind {
-    let lower = cause.to_ascii_lowercase();
-    let has_any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if has_any(&["certificate", "tls", "handshake", "corrupt message"]) {
-        FailureKind::Tls
-    } else if lower.contains("redirect") {
-        FailureKind::Http4xx
-    } else {
-        FailureKind::Connect
+/// The address of a path at a host.
+///
+/// # Errors
+/// It is no path.
+pub(crate) fn url_at(host: &Url, path: &str) -> Result<Url, Failure> {
+    let mut host = host.clone();
+    if !host.path().ends_with('/') {
+        host.set_path(&format!("{}/", host.path()));
     }
+    host.join(path.trim_start_matches('/'))
+        .map_err(|error| Failure::new(FailureKind::Http4xx, format!("{path}: {error}")))
 }
 
-/// The innermost cause. What stands around it repeats the address, with everything in it.
-fn root_cause(error: &elasticsearch::Error) -> String {
-    let innermost = causes(error).last();
-    innermost.map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// What is behind an error, the innermost last.
-fn causes(
-    error: &elasticsearch::Error,
-) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
+/// Where an answer leads. Only what may be shown of it: a page to log in may have the reason in its address.
+fn elsewhere(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok();
+    let target = url.join(location.filter(|_| status.is_redirection())?).ok()?;
+    let origin = target.origin().ascii_serialization();
+    Some(format!("{origin}{}", target.path()))
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use http_client::Broken;
 use reqwest::{
     StatusCode,
     header::{HeaderMap, RETRY_AFTER},
@@ -55,31 +56,14 @@ pub(crate) fn answer(status: StatusCode, headers: &HeaderMap, config: &Config) -
     Fate::Reject(failure(kind))
 }
 
-/// Judges a request without an answer. The message has no address, since a path can hold what a record held.
-pub(crate) fn error(error: reqwest::Error) -> Fate {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+/// Judges a request without an answer.
+pub(crate) fn error(broken: Broken) -> Fate {
+    let Broken { failure, is_sent } = broken;
+    match failure.kind {
+        FailureKind::Serialize => Fate::Reject(failure),
+        _ if is_sent => Fate::Retry(None, failure),
+        _ => Fate::Down(failure),
     }
-    if error.is_timeout() && !error.is_connect() {
-        return Fate::Retry(None, Failure::new(FailureKind::Timeout, text));
-    }
-    if error.is_connect() {
-        let is_tls = text.contains("certificate") || text.contains("TLS") || text.contains("tls");
-        let kind = if is_tls {
-            FailureKind::Tls
-        } else {
-            FailureKind::Connect
-        };
-        return Fate::Down(Failure::new(kind, text));
-    }
-    if error.is_builder() {
-        return Fate::Reject(Failure::new(FailureKind::Serialize, text));
-    }
-    Fate::Retry(None, Failure::new(FailureKind::Protocol, text))
 }
 
 /// Seconds, or a date.

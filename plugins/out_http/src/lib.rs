@@ -1,7 +1,6 @@
 //! Output `http`: records in the bodies of HTTP requests, to any service or to another Weir.
 
 mod body;
-mod client;
 mod config;
 mod identity;
 mod judge;
@@ -12,6 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use http_client::Client;
 use sdk::{
     Fut,
     config::ConfigErrors,
@@ -19,7 +19,6 @@ use sdk::{
     plugin::{Build, BuildCx, DefaultBuffer, Descriptor, Stability},
 };
 
-use client::Client;
 pub use config::{Auth, Compress, Config, HttpMethod, Method};
 use settings::Settings;
 

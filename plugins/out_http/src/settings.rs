@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http_client::{Client, Options, Proxy};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sdk::{
     config::{ConfigError, ConfigErrors, Template},
@@ -13,7 +14,6 @@ use url::Url;
 use crate::{
     Auth, Config, HttpMethod, Method,
     body::{Format, Layout},
-    client::Client,
 };
 
 /// Checked parameters.
@@ -57,7 +57,7 @@ impl Settings {
             let error = ConfigError::at("/tls", "the endpoint begins with \"http:\"");
             errors.push(error.help("write \"https:\", or leave the table out"));
         }
-        let client = match Client::new(&config, is_tls) {
+        let client = match client(&config, is_tls) {
             Ok(client) => Some(client),
             Err(found) => {
                 errors.extend(found);
@@ -86,6 +86,30 @@ impl Settings {
         };
         Ok((settings, client))
     }
+}
+
+/// Silence after which an idle connection is closed: below what servers commonly allow.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What speaks to the endpoint; does no I/O.
+fn client(config: &Config, is_tls: bool) -> Result<Client, ConfigErrors> {
+    let proxy = match &config.proxy {
+        None => Proxy::None,
+        Some(address) => Proxy::At(reqwest::Proxy::all(address).map_err(|_| {
+            let error = ConfigError::at("/proxy", "is not an address");
+            vec![error.help("write one such as \"http://proxy.example.com:3128\"")]
+        })?),
+    };
+    let tls = is_tls.then(|| config.tls.clone().unwrap_or_default());
+    let tls = tls
+        .map(|table| tls::Client::new(table, "/tls"))
+        .transpose()?;
+    let options = Options {
+        connect_timeout: config.open_timeout.0,
+        idle_timeout: config.reuse_connections.then_some(IDLE_TIMEOUT),
+        proxy,
+    };
+    Ok(Client::new(options, tls))
 }
 
 /// The part of the address before the first placeholder. The host must be in it.

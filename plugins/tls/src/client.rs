@@ -32,10 +32,10 @@ pub struct ClientTls {
     /// A file with the certificate chain in PEM to show to servers, with `client_private_key_path`.
     #[schemars(extend("aliases" = ["tls_client_cert_path"]))]
     pub client_cert_path: Option<PathBuf>,
-    /// A file with the key of `client_cert_path` in PEM, not encrypted.
+    /// A file with the key of `client_cert_path` in PEM.
     #[schemars(extend("aliases" = ["tls_client_private_key_path", "tls_private_key_path", "private_key_path"]))]
     pub client_private_key_path: Option<PathBuf>,
-    /// Not supported: decrypt the key, and protect the file.
+    /// The passphrase of the key, where that is encrypted (PKCS #8, `BEGIN ENCRYPTED PRIVATE KEY`).
     #[schemars(extend("aliases" = ["tls_private_key_passphrase", "private_key_passphrase"]))]
     pub client_private_key_passphrase: Option<Secret>,
     /// Check that the certificate names the server.
@@ -85,6 +85,32 @@ impl Default for ClientTls {
     }
 }
 
+/// What the parameters are called where they stand in no table of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// `ca_cert_path`.
+    pub ca_cert: &'static str,
+    /// `client_cert_path`.
+    pub cert: &'static str,
+    /// `client_private_key_path`.
+    pub key: &'static str,
+    /// `client_private_key_passphrase`.
+    pub passphrase: &'static str,
+    /// `version`, `min_version` and `max_version`.
+    pub versions: [&'static str; 3],
+}
+
+impl Names {
+    /// In a table.
+    const TABLE: Self = Self {
+        ca_cert: "ca_cert_path",
+        cert: "client_cert_path",
+        key: "client_private_key_path",
+        passphrase: "client_private_key_passphrase",
+        versions: Versions::NAMES,
+    };
+}
+
 /// Why TLS cannot be spoken: a file and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -94,6 +120,7 @@ pub struct ClientError(String);
 #[derive(Debug)]
 pub struct Client {
     table: ClientTls,
+    names: Names,
     versions: Versions,
     alpn: Vec<Vec<u8>>,
     provider: Arc<CryptoProvider>,
@@ -114,34 +141,45 @@ impl Client {
     /// # Errors
     /// A certificate without a key, or the other way round, and what is not supported.
     pub fn new(table: ClientTls, path: &str) -> Result<Self, ConfigErrors> {
+        Self::named(table, path, Names::TABLE)
+    }
+
+    /// Does the same for parameters with other names.
+    ///
+    /// # Errors
+    /// As those of [`Client::new`].
+    pub fn named(table: ClientTls, path: &str, names: Names) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        if table.client_cert_path.is_some() != table.client_private_key_path.is_some() {
-            let missing = match table.client_cert_path {
-                Some(_) => "client_private_key_path",
-                None => "client_cert_path",
+        let (has_cert, has_key) = (
+            table.client_cert_path.is_some(),
+            table.client_private_key_path.is_some(),
+        );
+        if has_cert != has_key {
+            let (given, missing) = if has_cert {
+                (names.cert, names.key)
+            } else {
+                (names.key, names.cert)
             };
-            let error = ConfigError::at(path, format!("`{missing}` is missing"));
+            let place = format!("{path}/{given}");
+            let error = ConfigError::at(place, format!("`{missing}` is missing"));
             errors.push(
                 error.help("a certificate is shown together with its key; give both or none"),
             );
         }
-        if table.client_private_key_passphrase.is_some() {
-            let error = ConfigError::at(
-                format!("{path}/client_private_key_passphrase"),
-                "private keys with a passphrase are not supported",
-            );
-            errors.push(error.help(
-                "decrypt the key: openssl pkey -in KEY -out PLAIN, and let only this user read it",
-            ));
+        if table.client_private_key_passphrase.is_some() && !has_key {
+            let place = format!("{path}/{}", names.passphrase);
+            let error = ConfigError::at(place, format!("is given without `{}`", names.key));
+            errors.push(error.help("add the file of the key, or leave this out"));
         }
         refuse_ciphers(table.ciphers.as_deref(), path, &mut errors);
         let versions = [table.version, table.min_version, table.max_version];
-        let versions = Versions::check(versions, path, &mut errors);
+        let versions = Versions::check(versions, names.versions, path, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
         Ok(Self {
             table,
+            names,
             versions,
             alpn: Vec::new(),
             provider: Arc::new(ring::default_provider()),
@@ -153,6 +191,7 @@ impl Client {
     pub fn standard() -> Self {
         Self {
             table: ClientTls::default(),
+            names: Names::TABLE,
             versions: Versions::ALL,
             alpn: Vec::new(),
             provider: Arc::new(ring::default_provider()),
@@ -190,7 +229,7 @@ impl Client {
     async fn read(&self) -> Result<Contents, ClientError> {
         let mut authorities = Vec::new();
         for path in &self.table.ca_cert_path.0 {
-            authorities.push(read("ca_cert_path", path).await?);
+            authorities.push(read(self.names.ca_cert, path).await?);
         }
         let files = [
             &self.table.client_cert_path,
@@ -198,8 +237,8 @@ impl Client {
         ];
         let identity = match files {
             [Some(certificate), Some(key)] => Some([
-                read("client_cert_path", certificate).await?,
-                read("client_private_key_path", key).await?,
+                read(self.names.cert, certificate).await?,
+                read(self.names.key, key).await?,
             ]),
             _ => None,
         };
@@ -222,7 +261,7 @@ impl Client {
         };
         for (path, text) in self.table.ca_cert_path.0.iter().zip(&contents.authorities) {
             let found = pem::certificates(text);
-            for certificate in found.map_err(|why| unusable("ca_cert_path", path, &why))? {
+            for certificate in found.map_err(|why| self.unusable(self.names.ca_cert, path, &why))? {
                 // What cannot be an authority may still be the certificate of a server.
                 drop(verifier.roots.add(certificate.clone()));
                 verifier.pinned.push(certificate);
@@ -240,17 +279,32 @@ impl Client {
         let mut config = match (paths, &contents.identity) {
             ([Some(cert_path), Some(key_path)], Some([cert, key])) => {
                 let chain = pem::certificates(cert)
-                    .map_err(|why| unusable("client_cert_path", cert_path, &why))?;
-                let key = pem::key(key)
-                    .map_err(|why| unusable("client_private_key_path", key_path, &why))?;
+                    .map_err(|why| self.unusable(self.names.cert, cert_path, &why))?;
+                let key = pem::key(key, self.table.client_private_key_passphrase.as_ref())
+                    .map_err(|why| self.unusable(self.names.key, key_path, &why))?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| format!("client_cert_path {}: {error}", cert_path.display()))?
+                    .map_err(|error| {
+                        format!("{} {}: {error}", self.names.cert, cert_path.display())
+                    })?
             }
             _ => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(config)
+    }
+    fn unusable(&self, parameter: &str, path: &Path, why: &Unusable) -> String {
+        let shown = path.display();
+        match why {
+            Unusable::Nothing if parameter == self.names.key => {
+                format!("{parameter} {shown} holds no private key in PEM")
+            }
+            Unusable::Nothing => format!("{parameter} {shown} holds no certificate in PEM"),
+            Unusable::Locked(locked) => {
+                format!("{parameter} {shown} {}", locked.why(self.names.passphrase))
+            }
+            Unusable::Pem(error) => format!("{parameter} {shown} cannot be used: {error}"),
+        }
     }
 }
 
@@ -260,20 +314,4 @@ async fn read(parameter: &str, path: &Path) -> Result<Vec<u8>, ClientError> {
     read.map_err(|error: io::Error| {
         ClientError(format!("{parameter} {shown} cannot be read: {error}"))
     })
-}
-
-fn unusable(parameter: &str, path: &Path, why: &Unusable) -> String {
-    let shown = path.display();
-    match why {
-        Unusable::Nothing if parameter == "client_private_key_path" => {
-            format!("{parameter} {shown} holds no private key in PEM")
-        }
-        Unusable::Nothing => format!("{parameter} {shown} holds no certificate in PEM"),
-        Unusable::Encrypted => {
-            format!(
-                "{parameter} {shown} is encrypted: decrypt it, since there is nobody to ask for a passphrase"
-            )
-        }
-        Unusable::Pem(error) => format!("{parameter} {shown} cannot be used: {error}"),
-    }
 }

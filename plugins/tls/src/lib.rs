@@ -21,6 +21,7 @@
 
 mod client;
 mod expiry;
+mod locked;
 mod pem;
 mod server;
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod tests;
 mod verifier;
 mod version;
 
-pub use client::{Client, ClientError, ClientTls};
+pub use client::{Client, ClientError, ClientTls, Names};
 pub use server::{Reload, Server, ServerError, ServerFiles, ServerTls};
 pub use version::TlsVersion;
 

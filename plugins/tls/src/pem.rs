@@ -1,17 +1,20 @@
 //! Certificates and keys out of PEM.
 
+use sdk::config::Secret;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, PrivateKeyDer,
     pem::{self, PemObject as _},
 };
+
+use crate::locked::{Locked, unlock};
 
 /// Why PEM cannot be used.
 #[derive(Debug)]
 pub(crate) enum Unusable {
     /// There is nothing of the kind in it.
     Nothing,
-    /// A key with a passphrase.
-    Encrypted,
+    /// A key that its passphrase does not open.
+    Locked(Locked),
     /// It is no PEM.
     Pem(pem::Error),
 }
@@ -25,11 +28,13 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, U
     }
 }
 
-/// The first private key.
-pub(crate) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unusable> {
-    let text = String::from_utf8_lossy(pem);
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(Unusable::Encrypted);
+/// The first private key, decrypted where it is encrypted.
+pub(crate) fn key(
+    pem: &[u8],
+    passphrase: Option<&Secret>,
+) -> Result<PrivateKeyDer<'static>, Unusable> {
+    if let Some(unlocked) = unlock(&String::from_utf8_lossy(pem), passphrase) {
+        return unlocked.map_err(Unusable::Locked);
     }
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         pem::Error::NoItemsFound => Unusable::Nothing,

@@ -39,10 +39,10 @@ pub struct ServerTls {
     /// read again when they change; connections that are open stay so.
     #[schemars(length(min = 1))]
     pub cert_path: String,
-    /// The PEM file of its private key: PKCS #8, PKCS #1 or SEC 1, without a passphrase.
+    /// The PEM file of its private key: PKCS #8, PKCS #1 or SEC 1.
     #[schemars(length(min = 1))]
     pub private_key_path: String,
-    /// Not supported: decrypt the key, and protect the file.
+    /// The passphrase of the key, where that is encrypted (PKCS #8, `BEGIN ENCRYPTED PRIVATE KEY`).
     pub private_key_passphrase: Option<Secret>,
     /// Ask each sender for a certificate that an authority in `ca_path` has signed.
     #[serde(default)]
@@ -66,6 +66,7 @@ pub struct ServerTls {
 pub struct ServerFiles {
     cert_path: PathBuf,
     key_path: PathBuf,
+    passphrase: Option<Secret>,
     /// The authorities that sign the certificates of senders, when those are asked for.
     ca_path: Option<PathBuf>,
     versions: Versions,
@@ -77,15 +78,6 @@ impl ServerTls {
     /// Checks the table at `path`, such as `/tls`, without I/O. `None` when it pushed errors.
     pub fn check(&self, path: &str, errors: &mut ConfigErrors) -> Option<ServerFiles> {
         let before = errors.len();
-        if self.private_key_passphrase.is_some() {
-            let error = ConfigError::at(
-                format!("{path}/private_key_passphrase"),
-                "private keys with a passphrase are not supported",
-            );
-            errors.push(error.help(
-                "decrypt the key: openssl pkey -in KEY -out PLAIN, and let only this user read it",
-            ));
-        }
         match (self.client_cert_auth, &self.ca_path) {
             (true, None) => {
                 let error = ConfigError::at(
@@ -105,10 +97,11 @@ impl ServerTls {
         }
         refuse_ciphers(self.ciphers.as_deref(), path, errors);
         let versions = [self.version, self.min_version, self.max_version];
-        let versions = Versions::check(versions, path, errors);
+        let versions = Versions::check(versions, Versions::NAMES, path, errors);
         (errors.len() == before).then(|| ServerFiles {
             cert_path: (&self.cert_path).into(),
             key_path: (&self.private_key_path).into(),
+            passphrase: self.private_key_passphrase.clone(),
             ca_path: self.ca_path.as_ref().map(Into::into),
             versions,
             look_every: LOOK_EVERY,
@@ -142,9 +135,14 @@ pub enum ServerError {
     /// A file without a key.
     #[error("{} holds no private key: write PEM, as PKCS #8, PKCS #1 or SEC 1", .0.display())]
     NoKey(PathBuf),
-    /// A key with a passphrase.
-    #[error("the private key in {} is encrypted: decrypt it, since there is nobody to ask for a passphrase", .0.display())]
-    Encrypted(PathBuf),
+    /// A key that is encrypted, and stays so.
+    #[error("the private key in {} {why}", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The key is another's.
     #[error("the certificate in {} and the private key in {} cannot be used together: {error}", cert_path.display(), key_path.display())]
     Pair {
@@ -341,10 +339,21 @@ impl ServerFiles {
             _ => builder.with_no_client_auth(),
         };
         let mut config = builder
-            .with_single_cert(certificates, key(&self.key_path, &contents.key)?)
+            .with_single_cert(certificates, self.key(&contents.key)?)
             .map_err(pair)?;
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(config)
+    }
+    fn key(&self, pem: &[u8]) -> Result<PrivateKeyDer<'static>, ServerError> {
+        let path = self.key_path.clone();
+        crate::pem::key(pem, self.passphrase.as_ref()).map_err(|why| match why {
+            Unusable::Nothing => ServerError::NoKey(path),
+            Unusable::Locked(locked) => ServerError::Locked {
+                path,
+                why: locked.why("private_key_passphrase"),
+            },
+            Unusable::Pem(error) => ServerError::Pem { path, error },
+        })
     }
 }
 
@@ -354,17 +363,6 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
             path: path.to_owned(),
             error,
         },
-        Unusable::Nothing | Unusable::Encrypted => ServerError::NoCertificate(path.to_owned()),
-    })
-}
-
-fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, ServerError> {
-    crate::pem::key(pem).map_err(|why| match why {
-        Unusable::Nothing => ServerError::NoKey(path.to_owned()),
-        Unusable::Encrypted => ServerError::Encrypted(path.to_owned()),
-        Unusable::Pem(error) => ServerError::Pem {
-            path: path.to_owned(),
-            error,
-        },
+        Unusable::Nothing | Unusable::Locked(_) => ServerError::NoCertificate(path.to_owned()),
     })
 }

@@ -61,21 +61,29 @@ async fn speak(server: &Server, client: &Client, name: &'static str) -> Result<(
 fn what_is_not_supported_is_refused_with_a_remedy() {
     let mut errors = Vec::new();
     let table = json!({
-        "private_key_passphrase": "secret", "client_cert_auth": true, "ciphers": "ALL",
+        "client_cert_auth": true, "ciphers": "ALL",
         "version": "TLSv1_2", "min_version": "TLSv1_3",
     });
     assert!(server_table(table).check("/tls", &mut errors).is_none());
     let paths: Vec<&str> = errors.iter().map(|error| &*error.path).collect();
     let expected = [
-        "/tls/private_key_passphrase",
         "/tls/client_cert_auth",
         "/tls/ciphers",
         "/tls/version",
     ];
     assert_eq!(paths, expected);
     assert!(errors.iter().all(|error| error.help.is_some()));
-    let errors = client(json!({ "client_cert_path": "x", "ciphers": "ALL" })).unwrap_err();
-    assert_eq!(errors.len(), 2, "{errors:?}");
+    let table = json!({
+        "client_cert_path": "x", "ciphers": "ALL", "client_private_key_passphrase": "secret",
+    });
+    let errors = client(table).unwrap_err();
+    let paths: Vec<&str> = errors.iter().map(|error| &*error.path).collect();
+    let expected = [
+        "/tls/client_cert_path",
+        "/tls/client_private_key_passphrase",
+        "/tls/ciphers",
+    ];
+    assert_eq!(paths, expected);
 }
 
 #[tokio::test]
@@ -114,12 +122,45 @@ async fn both_sides_speak_with_certificates_of_both() {
     assert!(speak(&server, &unknown, "weir.example").await.is_err());
     let distrustful = speak(&server, &Client::standard(), "weir.example").await;
     assert!(distrustful.unwrap_err().contains("UnknownIssuer"));
-    let encrypted = client(json!({
-        "client_cert_path": cert("client.pem"), "client_private_key_path": cert("encrypted.key"),
-    }))
-    .unwrap();
-    let said = encrypted.config().await.unwrap_err().to_string();
-    assert!(said.contains("encrypted"), "{said}");
+}
+
+#[tokio::test]
+async fn both_sides_have_keys_with_passphrases() {
+    let mut errors = Vec::new();
+    let mut table = json!({
+        "private_key_path": cert("encrypted.key"), "private_key_passphrase": "secret",
+        "client_cert_auth": true, "ca_path": cert("authority.pem"),
+    });
+    let files = server_table(table.clone())
+        .check("/tls", &mut errors)
+        .unwrap();
+    let server = Server::load(files).await.unwrap();
+    let shown = |passphrase: Option<&str>| {
+        client(json!({
+            "ca_cert_path": cert("authority.pem"), "client_cert_path": cert("server.pem"),
+            "client_private_key_path": cert("encrypted.key"),
+            "client_private_key_passphrase": passphrase,
+        }))
+        .unwrap()
+    };
+    speak(&server, &shown(Some("secret")), "weir.example")
+        .await
+        .unwrap();
+    for (passphrase, expected) in [
+        (None, "add `client_private_key_passphrase`"),
+        (Some("other"), "cannot be decrypted"),
+    ] {
+        let said = shown(passphrase).config().await.unwrap_err().to_string();
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains("encrypted.key "), "{said}");
+    }
+    table["private_key_passphrase"] = json!("other");
+    let files = server_table(table).check("/tls", &mut errors).unwrap();
+    let said = Server::load(files).await.unwrap_err().to_string();
+    assert!(
+        said.contains("encrypted.key cannot be decrypted: `private_key_passphrase`"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -33,22 +33,26 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
+    /// The parameters of a table.
+    pub(crate) const NAMES: [&str; 3] = ["version", "min_version", "max_version"];
     /// Both.
     pub(crate) const ALL: Self = Self {
         has_12: true,
         has_13: true,
     };
 
-    /// What `version`, `min_version` and `max_version` of the table at `path` say together.
+    /// What `version`, `min_version` and `max_version` of the table at `path` say together; they have these names there.
     pub(crate) fn check(
         [version, min, max]: [Option<TlsVersion>; 3],
+        names: [&str; 3],
         path: &str,
         errors: &mut ConfigErrors,
     ) -> Self {
+        let [version_name, min_name, max_name] = names;
         if version.is_some() && (min.is_some() || max.is_some()) {
             let error = ConfigError::at(
-                format!("{path}/version"),
-                "stands beside \"min_version\" or \"max_version\"",
+                format!("{path}/{version_name}"),
+                format!("stands beside \"{min_name}\" or \"{max_name}\""),
             );
             errors.push(error.help("it means both of them: leave it out, or them"));
         }
@@ -56,7 +60,8 @@ impl Versions {
         let has_12 = !version.or(min).is_some_and(is_13);
         let has_13 = version.or(max).is_none_or(is_13);
         if !has_12 && !has_13 {
-            let error = ConfigError::at(format!("{path}/min_version"), "is above \"max_version\"");
+            let message = format!("is above \"{max_name}\"");
+            let error = ConfigError::at(format!("{path}/{min_name}"), message);
             errors.push(error.help("leave one of them out"));
         }
         Self { has_12, has_13 }

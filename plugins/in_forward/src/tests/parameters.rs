@@ -104,10 +104,6 @@ fn tls_that_cannot_be_is_refused_at_its_place() {
         );
     };
     check(
-        json!({ "private_key_passphrase": "secret" }),
-        "/tls/private_key_passphrase: private keys with a passphrase are not supported",
-    );
-    check(
         json!({ "client_cert_auth": true }),
         "/tls/client_cert_auth: certificates of senders are asked for, but no authority is named that signs them",
     );
@@ -208,7 +204,7 @@ async fn tls_files_that_cannot_be_used_are_named_when_the_source_starts() {
             cert.clone(),
             encrypted.clone(),
             format!(
-                "tls: the private key in {encrypted} is encrypted: decrypt it, since there is nobody to ask for a passphrase"
+                "tls: the private key in {encrypted} is encrypted: add `private_key_passphrase`"
             ),
         ),
         (

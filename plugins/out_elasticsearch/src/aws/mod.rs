@@ -11,11 +11,7 @@ mod tests;
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
-use elasticsearch::http::{
-    Method, Url,
-    headers::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
-};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sdk::{
     clock::Clock,
     config::Secret,
@@ -26,6 +22,9 @@ use sdk::{
 pub use endpoint::{Endpoint, Service};
 use keyring::Keyring;
 use sign::{Scope, digest, sign};
+use url::Url;
+
+use crate::transport::Request;
 
 /// What a request is signed with.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,17 +70,12 @@ impl Signer {
     ///
     /// # Errors
     /// There are no keys.
-    pub(crate) async fn sign(
-        &self,
-        method: Method,
-        url: &Url,
-        headers: &mut HeaderMap,
-        body: Option<&Bytes>,
-    ) -> Result<Arc<Keys>, Failure> {
+    pub(crate) async fn sign(&self, to_sign: &mut Request) -> Result<Arc<Keys>, Failure> {
         let now = self.clock.now();
         let keys = self.keyring.keys(now).await?;
+        let Request { url, body, .. } = &*to_sign;
         let host = host_of(url);
-        let (date, digest) = (sign::date(now), digest(body.cloned()).await);
+        let (date, digest) = (sign::date(now), digest(body.clone()).await);
         let mut signed = vec![
             ("host", host.as_str()),
             ("x-amz-content-sha256", &digest),
@@ -95,7 +89,7 @@ impl Signer {
             service: self.service.as_str(),
         };
         let request = sign::Request {
-            method: name_of(method),
+            method: to_sign.method.as_str(),
             path: url.path(),
             query: url.query().unwrap_or_default(),
             headers: &signed,
@@ -105,7 +99,7 @@ impl Signer {
         // The transport writes the host.
         let added = signed.iter().skip(1).copied();
         for (name, value) in added.chain([(AUTHORIZATION.as_str(), &*authorization)]) {
-            insert(headers, name, value)?;
+            insert(&mut to_sign.headers, name, value)?;
         }
         Ok(keys)
     }
@@ -113,17 +107,6 @@ impl Signer {
     /// Whether there are other keys than those that were refused.
     pub(crate) async fn renew(&self, refused: &Arc<Keys>) -> bool {
         self.keyring.renew(self.clock.now(), refused).await
-    }
-}
-
-/// A method as it stands on the wire.
-fn name_of(method: Method) -> &'static str {
-    match method {
-        Method::Get => "GET",
-        Method::Put => "PUT",
-        Method::Post => "POST",
-        Method::Delete => "DELETE",
-        Method::Head => "HEAD",
     }
 }
 

@@ -1,6 +1,6 @@
 //! One thing that has to be at the server before documents come: how to see whether it is there, and how to make it.
 
-use elasticsearch::http::Method;
+use reqwest::Method;
 use sdk::output::{Failure, FailureKind};
 use serde_json::Value;
 
@@ -66,7 +66,7 @@ impl Step {
             return Ok(End::There);
         }
         let path = format!("{}{}", self.made_at, version_of(&found));
-        let made = ask(hosts, Method::Put, &path, Some(self.body.to_string())).await?;
+        let made = ask(hosts, Method::PUT, &path, Some(self.body.to_string())).await?;
         let error = refusal(&made.body);
         Ok(match made.status {
             200..300 => End::Made,
@@ -88,7 +88,7 @@ impl Step {
     }
 
     async fn look(&self, hosts: &Hosts) -> Result<Reply, NoHost> {
-        ask(hosts, Method::Get, &self.at, None).await
+        ask(hosts, Method::GET, &self.at, None).await
     }
 }
 

@@ -160,12 +160,12 @@ fn versions_of_tls_are_those_that_are_spoken() {
         (json!({ "client_key_pass": "p" }), &["/client_key_pass"][..]),
         (json!({ "ssl_version": "TLSv1" }), &["/ssl_version"]),
         (
-            json!({ "ssl_version": "TLSv1_3", "ssl_min_version": "TLSv1_3" }),
-            &["/ssl_version", "/ssl_min_version"],
+            json!({ "ssl_min_version": "TLSv1_1", "ssl_max_version": "TLSv1" }),
+            &["/ssl_min_version", "/ssl_max_version"],
         ),
         (
-            json!({ "ssl_max_version": "TLSv1_2" }),
-            &["/ssl_max_version"],
+            json!({ "ssl_min_version": "TLSv1_3", "ssl_max_version": "TLSv1_2" }),
+            &["/ssl_min_version"],
         ),
     ] {
         refused(&params, places);
@@ -173,6 +173,7 @@ fn versions_of_tls_are_those_that_are_spoken() {
     settle(json!({
         "ssl_version": "TLSv1_2", "ssl_min_version": "TLSv1_2", "ssl_max_version": "TLSv1_3"
     }));
+    settle(json!({ "ssl_version": "SSLv23", "ssl_max_version": "TLSv1_2" }));
 }
 
 #[test]

@@ -516,11 +516,19 @@ async fn an_authority_that_is_not_there_yet_is_found_later() {
         panic!()
     };
     assert!(
-        failure.message.contains("ca.pem: ") && failure.kind == FailureKind::Tls,
+        failure.message.contains("ca.pem holds no certificate")
+            && failure.kind == FailureKind::Tls,
         "{failure}"
     );
     std::fs::write(&path, include_str!("tls/authority.pem")).unwrap();
     assert_eq!(write(&output, &[numbers(2)]).await, Outcome::Delivered);
+    // One that takes its place counts at once.
+    let other = include_str!("../../../in_forward/src/tests/certs/other_authority.pem");
+    std::fs::write(&path, other).unwrap();
+    let Outcome::DestinationDown(failure) = write(&output, &[numbers(2)]).await else {
+        panic!()
+    };
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
 }
 
 #[tokio::test]

@@ -1,0 +1,51 @@
+//! Answers with a limit.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+
+use crate::Broken;
+
+/// Why an answer was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// It broke off.
+    Broken(Broken),
+    /// It is longer than it may be.
+    TooLong,
+}
+
+/// Reads the body of an answer, at most `len_max` bytes of it, whatever length it declares.
+///
+/// # Errors
+/// [`Unread`]. The connection is closed then.
+pub async fn read(mut answer: Response, len_max: usize) -> Result<Bytes, Unread> {
+    let declared = answer.content_length();
+    if declared.is_some_and(|len| len > len_max as u64) {
+        return Err(Unread::TooLong);
+    }
+    let mut first = Bytes::new();
+    let mut body = BytesMut::new();
+    while let Some(part) = answer.chunk().await.map_err(broken)? {
+        if first.len() + body.len() + part.len() > len_max {
+            return Err(Unread::TooLong);
+        }
+        // Most answers come in one part, which needs no copy.
+        if first.is_empty() && body.is_empty() {
+            first = part;
+            continue;
+        }
+        body.extend_from_slice(&std::mem::take(&mut first));
+        body.extend_from_slice(&part);
+    }
+    if first.is_empty() {
+        first = body.freeze();
+    }
+    Ok(first)
+}
+
+fn broken(error: reqwest::Error) -> Unread {
+    Unread::Broken(Broken {
+        is_sent: true,
+        ..error.into()
+    })
+}
