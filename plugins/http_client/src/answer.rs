@@ -1,5 +1,7 @@
 //! Answers with a limit.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 
@@ -14,11 +16,22 @@ pub enum Unread {
     TooLong,
 }
 
-/// Reads the body of an answer, at most `len_max` bytes of it, whatever length it declares.
+/// Reads the body of an answer, at most `len_max` bytes of it, whatever length it declares. `timeout` is that of the
+/// request.
 ///
 /// # Errors
 /// [`Unread`]. The connection is closed then.
-pub async fn read(mut answer: Response, len_max: usize) -> Result<Bytes, Unread> {
+pub async fn read(
+    mut answer: Response,
+    len_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, Unread> {
+    let broken = |error| {
+        Unread::Broken(Broken {
+            is_sent: true,
+            ..Broken::new(error, timeout)
+        })
+    };
     let declared = answer.content_length();
     if declared.is_some_and(|len| len > len_max as u64) {
         return Err(Unread::TooLong);
@@ -41,11 +54,4 @@ pub async fn read(mut answer: Response, len_max: usize) -> Result<Bytes, Unread>
         first = body.freeze();
     }
     Ok(first)
-}
-
-fn broken(error: reqwest::Error) -> Unread {
-    Unread::Broken(Broken {
-        is_sent: true,
-        ..error.into()
-    })
 }

@@ -1,6 +1,6 @@
 //! Requests that failed: why, and whether the server may have got them.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use sdk::output::{Failure, FailureKind};
 use tokio_rustls::rustls;
@@ -24,8 +24,9 @@ impl From<Failure> for Broken {
     }
 }
 
-impl From<reqwest::Error> for Broken {
-    fn from(error: reqwest::Error) -> Self {
+impl Broken {
+    /// Of a request that had this time for its answer.
+    pub fn new(error: reqwest::Error, timeout: Duration) -> Self {
         let error = error.without_url();
         let is_late = error.is_timeout();
         let kind = if error.is_builder() {
@@ -41,7 +42,7 @@ impl From<reqwest::Error> for Broken {
         };
         let message = match causes(&error).last() {
             _ if is_late && error.is_connect() => "no connection in time".to_owned(),
-            _ if is_late => "no answer in time".to_owned(),
+            _ if is_late => format!("no answer within {} s", timeout.as_secs_f64()),
             Some(innermost) => innermost.to_string(),
             None => error.to_string(),
         };
@@ -57,10 +58,13 @@ fn causes(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
-/// The error of rustls is wrapped in one of I/O, which gives its causes as its own.
+/// Errors of rustls are wrapped in those of I/O, once or twice, which give the causes of what is in them as their own.
 fn is_about_tls(cause: &(dyn Error + 'static)) -> bool {
-    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>()) || cause.is::<rustls::Error>()
+    let mut inner = cause;
+    while let Some(next) = inner.downcast_ref().and_then(io::Error::get_ref) {
+        inner = next;
+    }
+    inner.is::<rustls::Error>()
 }
 
 /// Whether a connection ended, rather than that something else than HTTP came out of it.

@@ -115,3 +115,41 @@ fn is_same(one: Option<&Arc<ClientConfig>>, other: Option<&Arc<ClientConfig>>) -
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_client_is_made_once_for_the_same_files() {
+        let certs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../in_forward/src/tests/certs");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::copy(certs.join("authority.pem"), &path).unwrap();
+        let table = json!({ "ca_cert_path": path });
+        let table = serde_json::from_value(table).unwrap();
+        let options = Options {
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: None,
+            proxy: Proxy::None,
+        };
+        let client = Client::new(options, tls::Client::new(table, "/tls").ok());
+        let made = || async {
+            client.get().await.unwrap();
+            let latest = client.latest.lock().unwrap();
+            Arc::clone(latest.as_ref().unwrap().tls.as_ref().unwrap())
+        };
+        let first = made().await;
+        assert!(Arc::ptr_eq(&first, &made().await));
+        std::fs::copy(certs.join("other_authority.pem"), &path).unwrap();
+        assert!(!Arc::ptr_eq(&first, &made().await));
+        drop(folder);
+        let failure = client.get().await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Tls);
+        assert!(failure.message.contains("ca_cert_path"), "{failure}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What comes out of servers that do what servers should not.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sdk::output::FailureKind;
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ async fn serve(mut stream: TcpStream, answer: Arc<Option<String>>) {
     }
 }
 
+const TIMEOUT: Duration = Duration::from_secs(2);
+
 fn client(tls: Value) -> Client {
     let tls = tls::Client::new(serde_json::from_value(tls).unwrap(), "/tls").unwrap();
     let options = Options {
@@ -47,13 +49,18 @@ fn client(tls: Value) -> Client {
 
 async fn ask(client: &Client, url: &str) -> Result<reqwest::Response, Broken> {
     let client = client.get().await?;
-    let request = client.post(url).body("{}").timeout(Duration::from_secs(2));
-    Ok(request.send().await?)
+    let request = client.post(url).body("{}").timeout(TIMEOUT);
+    let sent = request.send().await;
+    sent.map_err(|error| Broken::new(error, TIMEOUT))
 }
 
 #[track_caller]
 fn check(broken: &Broken, kind: FailureKind, is_sent: bool, message: &str) {
-    assert_eq!((broken.failure.kind, broken.is_sent), (kind, is_sent), "{broken:?}");
+    assert_eq!(
+        (broken.failure.kind, broken.is_sent),
+        (kind, is_sent),
+        "{broken:?}"
+    );
     assert!(broken.failure.message.contains(message), "{broken:?}");
     // The address may have a password in it.
     assert!(!broken.failure.message.contains("127.0.0.1"), "{broken:?}");
@@ -65,21 +72,34 @@ async fn a_failure_says_whether_the_request_was_sent() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = gone.local_addr().unwrap();
     drop(gone);
-    let broken = ask(&client, &format!("http://{address}/")).await.unwrap_err();
+    let broken = ask(&client, &format!("http://{address}/"))
+        .await
+        .unwrap_err();
     check(&broken, FailureKind::Connect, false, "Connection refused");
     let silent = server(None).await;
-    let broken = ask(&client, &format!("http://{silent}/")).await.unwrap_err();
-    check(&broken, FailureKind::Timeout, true, "no answer in time");
+    let broken = ask(&client, &format!("http://{silent}/"))
+        .await
+        .unwrap_err();
+    check(&broken, FailureKind::Timeout, true, "no answer within 2 s");
     // It accepts connections, and shakes no hands.
-    let broken = ask(&client, &format!("https://{silent}/")).await.unwrap_err();
-    check(&broken, FailureKind::Connect, false, "no connection in time");
+    let broken = ask(&client, &format!("https://{silent}/"))
+        .await
+        .unwrap_err();
+    check(
+        &broken,
+        FailureKind::Connect,
+        false,
+        "no connection in time",
+    );
     let short = server(Some(String::new())).await;
     let broken = ask(&client, &format!("http://{short}/")).await.unwrap_err();
     check(&broken, FailureKind::Connect, true, "connection closed");
     let other = server(Some("SSH-2.0-x\r\n\r\n".into())).await;
     let broken = ask(&client, &format!("http://{other}/")).await.unwrap_err();
     check(&broken, FailureKind::Protocol, true, "HTTP");
-    let broken = ask(&client, &format!("https://{other}/")).await.unwrap_err();
+    let broken = ask(&client, &format!("https://{other}/"))
+        .await
+        .unwrap_err();
     check(&broken, FailureKind::Tls, false, "corrupt message");
     let broken = ask(&client, "http://").await.unwrap_err();
     check(&broken, FailureKind::Serialize, false, "host");
@@ -89,9 +109,13 @@ async fn a_failure_says_whether_the_request_was_sent() {
 async fn nobody_is_led_elsewhere() {
     let target = server(None).await;
     for status in [301, 302, 307, 308] {
-        let head = format!("HTTP/1.1 {status} \r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} \r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n"
+        );
         let leading = server(Some(head)).await;
-        let answer = ask(&client(json!({})), &format!("http://{leading}/")).await.unwrap();
+        let answer = ask(&client(json!({})), &format!("http://{leading}/"))
+            .await
+            .unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
 }
@@ -105,7 +129,12 @@ async fn an_answer_is_read_up_to_its_limit() {
         }
         text
     };
-    let whole = |text: &str| format!("HTTP/1.1 200 \r\ncontent-length: {}\r\n\r\n{text}", text.len());
+    let whole = |text: &str| {
+        format!(
+            "HTTP/1.1 200 \r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        )
+    };
     let client = client(json!({}));
     for (answer, expected) in [
         (whole("12345678"), Ok("12345678")),
@@ -117,36 +146,14 @@ async fn an_answer_is_read_up_to_its_limit() {
     ] {
         let address = server(Some(answer.clone())).await;
         let response = ask(&client, &format!("http://{address}/")).await.unwrap();
-        let body = read(response, 8).await;
+        let body = read(response, 8, TIMEOUT).await;
         let expected = expected.map(bytes::Bytes::from);
         assert_eq!(body, expected, "{answer}");
     }
     let cut = server(Some(chunked(&["12"]))).await;
     let response = ask(&client, &format!("http://{cut}/")).await.unwrap();
-    let Err(Unread::Broken(broken)) = read(response, 8).await else {
+    let Err(Unread::Broken(broken)) = read(response, 8, TIMEOUT).await else {
         panic!("it broke off");
     };
     check(&broken, FailureKind::Connect, true, "");
-}
-
-#[tokio::test]
-async fn the_client_is_made_once_for_the_same_files() {
-    let certs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../in_forward/src/tests/certs");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ca.pem");
-    std::fs::copy(certs.join("authority.pem"), &path).unwrap();
-    let client = client(json!({ "ca_cert_path": path }));
-    let made = || async {
-        client.get().await.unwrap();
-        let latest = client.latest.lock().unwrap();
-        Arc::clone(latest.as_ref().unwrap().tls.as_ref().unwrap())
-    };
-    let first = made().await;
-    assert!(Arc::ptr_eq(&first, &made().await));
-    std::fs::copy(certs.join("other_authority.pem"), &path).unwrap();
-    assert!(!Arc::ptr_eq(&first, &made().await));
-    drop(folder);
-    let failure = client.get().await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Tls);
-    assert!(failure.message.contains("ca_cert_path"), "{failure}");
 }

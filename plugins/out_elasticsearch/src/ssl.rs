@@ -99,9 +99,10 @@ fn spoken(name: &str, version: SslVersion, errors: &mut ConfigErrors) -> Option<
         SslVersion::V10 | SslVersion::V11 => {
             let message = "versions of TLS before 1.2 are broken, and not spoken";
             let error = ConfigError::at(format!("/{name}"), message);
-            errors.push(error.help(
-                "remove it; a server that knows no TLS 1.2 needs a proxy in front of it",
-            ));
+            errors
+                .push(error.help(
+                    "remove it; a server that knows no TLS 1.2 needs a proxy in front of it",
+                ));
             None
         }
     }

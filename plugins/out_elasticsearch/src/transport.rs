@@ -61,7 +61,9 @@ impl Transport {
     /// # Errors
     /// Parameters of TLS that do not go together.
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, ConfigErrors> {
-        let tls = config.ssl.client(config.ca_file.as_ref(), config.ssl_verify)?;
+        let tls = config
+            .ssl
+            .client(config.ca_file.as_ref(), config.ssl_verify)?;
         let options = Options {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: Some(IDLE_TIMEOUT),
@@ -89,11 +91,12 @@ impl Transport {
         if let Some(body) = request.body {
             sending = sending.body(body);
         }
-        let response = sending.send().await?;
+        let sent = sending.send().await;
+        let response = sent.map_err(|error| Broken::new(error, self.timeout))?;
         let (status, headers) = (response.status(), response.headers());
         let retry_after = self.retry_after(status, headers);
         let elsewhere = elsewhere(&url, status, headers);
-        let body = http_client::read(response, ANSWER_LEN_MAX).await;
+        let body = http_client::read(response, ANSWER_LEN_MAX, self.timeout).await;
         let body = body.map_err(|unread| match unread {
             Unread::Broken(broken) => broken,
             Unread::TooLong => Broken {
@@ -135,7 +138,9 @@ pub(crate) fn url_at(host: &Url, path: &str) -> Result<Url, Failure> {
 /// Where an answer leads. Only what may be shown of it: a page to log in may have the reason in its address.
 fn elsewhere(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?.to_str().ok();
-    let target = url.join(location.filter(|_| status.is_redirection())?).ok()?;
+    let target = url
+        .join(location.filter(|_| status.is_redirection())?)
+        .ok()?;
     let origin = target.origin().ascii_serialization();
     Some(format!("{origin}{}", target.path()))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use http_client::Client;
+use http_client::{Broken, Client};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use sdk::{
     event::{RawEvent, Tag},
@@ -64,7 +64,7 @@ pub(crate) async fn reach(settings: &Settings, client: &Client) -> Result<String
     let asked = http.head(root.clone()).timeout(settings.timeout);
     match asked.send().await {
         Ok(answer) => Ok(format!("{root} answers {}", answer.status().as_u16())),
-        Err(error) => Err(match judge::error(error.into()) {
+        Err(error) => Err(match judge::error(Broken::new(error, settings.timeout)) {
             Fate::Down(failure) | Fate::Reject(failure) | Fate::Retry(_, failure) => failure,
             Fate::Delivered | Fate::Split => Failure::new(FailureKind::Protocol, "no answer"),
         }),
@@ -246,7 +246,7 @@ impl Sending<'_> {
                 }
                 fate
             }
-            Err(error) => judge::error(error.into()),
+            Err(error) => judge::error(Broken::new(error, settings.timeout)),
         }
     }
 

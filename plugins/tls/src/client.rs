@@ -282,11 +282,9 @@ impl Client {
                     .map_err(|why| self.unusable(self.names.cert, cert_path, &why))?;
                 let key = pem::key(key, self.table.client_private_key_passphrase.as_ref())
                     .map_err(|why| self.unusable(self.names.key, key_path, &why))?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| {
-                        format!("{} {}: {error}", self.names.cert, cert_path.display())
-                    })?
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    format!("{} {}: {error}", self.names.cert, cert_path.display())
+                })?
             }
             _ => builder.with_no_client_auth(),
         };

@@ -66,11 +66,7 @@ fn what_is_not_supported_is_refused_with_a_remedy() {
     });
     assert!(server_table(table).check("/tls", &mut errors).is_none());
     let paths: Vec<&str> = errors.iter().map(|error| &*error.path).collect();
-    let expected = [
-        "/tls/client_cert_auth",
-        "/tls/ciphers",
-        "/tls/version",
-    ];
+    let expected = ["/tls/client_cert_auth", "/tls/ciphers", "/tls/version"];
     assert_eq!(paths, expected);
     assert!(errors.iter().all(|error| error.help.is_some()));
     let table = json!({

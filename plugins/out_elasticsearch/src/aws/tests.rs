@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::aws::{source::Source, source::choose};
+use bytes::Bytes;
 
 const HOST: (&str, &str) = ("host", "example.amazonaws.com");
 const DATE: &str = "20150830T123600Z";

@@ -516,8 +516,7 @@ async fn an_authority_that_is_not_there_yet_is_found_later() {
         panic!()
     };
     assert!(
-        failure.message.contains("ca.pem holds no certificate")
-            && failure.kind == FailureKind::Tls,
+        failure.message.contains("ca.pem holds no certificate") && failure.kind == FailureKind::Tls,
         "{failure}"
     );
     std::fs::write(&path, include_str!("tls/authority.pem")).unwrap();
