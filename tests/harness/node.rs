@@ -19,8 +19,8 @@ use super::{
 
 /// Ports to choose from: below those that the system hands out, so that none is taken while the server is away.
 const PORTS: std::ops::Range<u16> = 29_400..29_500;
-/// Those that this process has chosen.
-static CHOSEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+/// What this process holds of those that it has chosen, so that another test command takes others.
+static CHOSEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
 /// A server with data of its own.
 pub(crate) struct Node {
@@ -185,11 +185,14 @@ fn run(command: &mut Command) {
 
 /// A port of the range that nobody has.
 fn free() -> u16 {
-    let mut chosen = CHOSEN.lock().expect("the ports");
-    let port = PORTS
-        .clone()
-        .find(|port| !chosen.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    let port = port.expect("a free port for a server");
-    chosen.push(port);
-    port
+    let locks = std::env::temp_dir().join("weir-ports");
+    fs::create_dir_all(&locks).expect("a folder");
+    for port in PORTS {
+        let lock = File::create(locks.join(port.to_string())).expect("a file");
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            CHOSEN.lock().expect("the ports").push(lock);
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free for a server");
 }

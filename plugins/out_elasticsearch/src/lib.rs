@@ -1,57 +1,16 @@
 //! Output `elasticsearch`: documents for Elasticsearch and OpenSearch through the bulk API.
 
-mod action;
-mod address;
-mod answer;
-mod aws;
 #[doc(hidden)]
 pub mod bench;
 mod bulk;
-mod choices;
-mod cloud;
 mod config;
-mod connection;
-mod counters;
-mod credentials;
-mod cuts;
-mod date;
-mod delivery;
 mod document;
-mod flat;
-mod fluentd;
-mod gzip;
-mod host;
 mod hosts;
-mod identity;
-mod index;
-mod item_error;
-mod judge;
-mod operation;
-mod pen;
-mod policy;
-mod proof;
+mod http;
 mod reach;
-mod refusal;
-mod repair;
-mod report;
-mod roster;
-mod scribe;
-mod server;
-mod settings;
-mod settling;
 mod setup;
-mod shape;
-mod size;
-mod sniff;
-mod ssl;
-mod targets;
 #[cfg(test)]
 mod tests;
-mod throttle;
-mod timing;
-mod transport;
-mod undot;
-mod uri;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -63,23 +22,17 @@ use sdk::{
     stop::Stop,
 };
 
-use bulk::Bulk;
+use bulk::{Bulk, counters::Counters, delivery::Delivery, report::Report, size::Sizes};
 pub use config::{
     Compression, Config, ContentType, DocumentId, Dots, Endpoint, Fluentd, Level, OpType, Scheme,
     Selector, Service, Sniffing, Ssl, SslVersion, Timing,
+    policy::{OnAuthError, OnConflict, OnMappingConflict},
 };
-use connection::Connector;
-use counters::Counters;
-use delivery::Delivery;
-use document::Recipe;
+use config::{policy::Policy, settings::Settings};
+use document::{Recipe, timing::RecordTime};
 use hosts::Hosts;
-use policy::Policy;
-pub use policy::{OnAuthError, OnConflict, OnMappingConflict};
-use report::Report;
-use settings::Settings;
+use http::Connector;
 use setup::Setup;
-use size::Sizes;
-use timing::RecordTime;
 
 /// What the engine knows of this plugin.
 pub static PLUGIN: Descriptor = Descriptor {

@@ -5,12 +5,14 @@ use sdk::output::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use crate::{
+    bulk::item_error::refusal,
     config::OpType,
-    connection::{Question, Reply},
     document::Recipe,
-    hosts::{Host, Hosts},
-    item_error::refusal,
-    server::{NODES, Server, text},
+    hosts::{
+        Host, Hosts,
+        server::{NODES, Server, text},
+    },
+    http::{Question, Reply},
     setup::Setup,
 };
 

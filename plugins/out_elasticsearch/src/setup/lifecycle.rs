@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::step::Step;
-use crate::uri;
+use crate::http::uri;
 
 /// When an index is followed by the next one, unless a policy says otherwise.
 const MAX_SIZE: &str = "50gb";

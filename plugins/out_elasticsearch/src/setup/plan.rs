@@ -10,7 +10,7 @@ use super::{
     step::Step,
     template::{self, Fitting, Handling, Template},
 };
-use crate::uri;
+use crate::http::uri;
 
 /// What has to be there.
 #[derive(Debug, Clone)]

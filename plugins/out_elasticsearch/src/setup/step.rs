@@ -5,9 +5,9 @@ use sdk::output::{Failure, FailureKind};
 use serde_json::Value;
 
 use crate::{
-    connection::{Question, Reply},
+    bulk::item_error::refusal,
     hosts::{Hosts, NoHost},
-    item_error::refusal,
+    http::{Question, Reply},
 };
 
 /// What is said when two do the same at once.

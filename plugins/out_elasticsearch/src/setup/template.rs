@@ -6,7 +6,7 @@ use sdk::output::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
 use super::step::Step;
-use crate::uri;
+use crate::http::uri;
 
 /// The least order or priority of a template with a life cycle, so that it wins against those that come with the server.
 const ORDER_MIN: u64 = 51;

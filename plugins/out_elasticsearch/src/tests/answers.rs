@@ -7,11 +7,17 @@ use sdk::output::FailureKind::{
 use serde_json::json;
 
 use crate::{
-    answer::{Answer, Garbage, Item, took_ms},
-    config::OpType,
-    item_error::{ItemError, refusal},
-    judge::{ItemFate, RequestFate, Split, is_too_large, judge_item, judge_request, retry_after},
-    policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
+    bulk::{
+        answer::{Answer, Garbage, Item, took_ms},
+        item_error::{ItemError, refusal},
+        judge::{
+            ItemFate, RequestFate, Split, is_too_large, judge_item, judge_request, retry_after,
+        },
+    },
+    config::{
+        OpType,
+        policy::{OnAuthError, OnConflict, OnMappingConflict, Policy},
+    },
 };
 
 const OWN_IDS: Policy = Policy {
@@ -260,6 +266,14 @@ fn what_never_fits_is_told_from_what_does_not_fit_now() {
             .map(|(own, others)| is_too_large(&whole(limit, own, others)));
         assert_eq!(seen, [true, false, false], "{limit}");
     }
+    // Only what may fit later says that the server does not keep up.
+    let item = |error| Item { status: 429, error };
+    let limit = "max_coordinating_bytes";
+    let answer = Answer {
+        failed: vec![(0, item(whole(limit, 1001, 0))), (1, item(whole(limit, 9, 999)))],
+        ..Answer::default()
+    };
+    assert_eq!(answer.rejected(), 1);
 }
 
 #[test]

@@ -3,10 +3,7 @@
 use sdk::config::parse;
 
 use super::*;
-use crate::{
-    config::{Config, OpType},
-    settings::Settings,
-};
+use crate::config::{Config, OpType, settings::Settings};
 
 fn settle(params: Value) -> Settings {
     parse::<Config>(params).unwrap().settle().unwrap()

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sdk::{event::Origin, testing::frame};
 
 use super::*;
-use crate::identity::{of_frame, of_place};
+use crate::document::identity::{of_frame, of_place};
 
 fn text(chunk: ChunkView<'_>, frame: &Frame, place: u32) -> String {
     let (common, _) = of_frame(chunk, frame);

@@ -6,7 +6,7 @@ use sdk::{config::Secret, event::Time};
 
 use super::{server::plain, *};
 use crate::{
-    aws::{
+    http::aws::{
         Endpoint, Keys,
         keyring::Keyring,
         sign::{self, Scope, sign},

@@ -25,7 +25,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::aws::sign::hex;
+use crate::http::aws::sign::hex;
 
 /// A request as it came.
 #[derive(Debug, Clone)]

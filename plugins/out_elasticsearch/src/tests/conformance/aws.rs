@@ -5,7 +5,7 @@ use std::fs;
 use sdk::{clock::Clock, config::Secret, event::Time};
 
 use super::*;
-use crate::aws::{
+use crate::http::aws::{
     Keys,
     sign::{self, Scope, sign},
 };

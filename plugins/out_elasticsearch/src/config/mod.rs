@@ -1,5 +1,11 @@
 //! The parameters.
 
+pub(crate) mod choices;
+pub(crate) mod fluentd;
+pub(crate) mod policy;
+pub(crate) mod settings;
+pub(crate) mod ssl;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
@@ -10,15 +16,15 @@ use sdk::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::policy::{OnAuthError, OnConflict, OnMappingConflict};
 pub use crate::{
-    aws::{Endpoint, Service},
-    choices::{Compression, ContentType, DocumentId, Dots, Level, OpType, Scheme},
-    fluentd::Fluentd,
-    sniff::{Selector, Sniffing},
-    ssl::{Ssl, SslVersion},
-    timing::Timing,
+    document::timing::Timing,
+    hosts::sniff::{Selector, Sniffing},
+    http::aws::{Endpoint, Service},
 };
+pub use choices::{Compression, ContentType, DocumentId, Dots, Level, OpType, Scheme};
+pub use fluentd::Fluentd;
+use policy::{OnAuthError, OnConflict, OnMappingConflict};
+pub use ssl::{Ssl, SslVersion};
 
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

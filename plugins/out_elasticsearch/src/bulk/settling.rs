@@ -3,14 +3,15 @@
 use sdk::output::{Failure, FailureKind, Verdict};
 
 use crate::{
-    action::id_of,
-    answer::{Answer, Item},
-    delivery::{Delivery, Stopped},
-    identity,
-    item_error::ItemError,
-    judge::{ItemFate, Split, judge_item},
-    policy::{OnConflict, OnMappingConflict},
-    repair::repair,
+    bulk::{
+        answer::{Answer, Item},
+        delivery::{Delivery, Stopped},
+        item_error::ItemError,
+        judge::{ItemFate, Split, judge_item},
+        repair::repair,
+    },
+    config::policy::{OnConflict, OnMappingConflict},
+    document::{action::id_of, identity},
 };
 
 impl Delivery<'_> {

@@ -7,7 +7,7 @@ use sdk::event::Time;
 use sha2::{Digest as _, Sha256};
 
 use super::Keys;
-use crate::uri::RESERVED;
+use crate::http::uri::RESERVED;
 
 /// What is encoded in a path, whose parts are encoded each by itself.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');

@@ -9,8 +9,11 @@ use serde::{
 };
 
 use crate::{
+    bulk::{
+        item_error::{ItemError, WireError},
+        judge::is_too_large,
+    },
     config::OpType,
-    item_error::{ItemError, WireError},
 };
 
 /// The query that makes answers short. `status` must stay: items of which nothing is left vanish, and with them
@@ -55,9 +58,10 @@ pub(crate) enum Garbage {
 }
 
 impl Answer {
-    /// Records that the server had no room for.
+    /// Records that the server had no room for now; those for which it never has any say nothing of how it keeps up.
     pub(crate) fn rejected(&self) -> usize {
-        let is_rejected = |(_, item): &&(usize, Item)| item.status == 429;
+        let is_rejected =
+            |(_, item): &&(usize, Item)| item.status == 429 && !is_too_large(&item.error);
         self.failed.iter().filter(is_rejected).count()
     }
 

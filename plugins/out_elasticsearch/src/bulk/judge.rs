@@ -5,9 +5,11 @@ use std::time::Duration;
 use sdk::output::FailureKind;
 
 use crate::{
-    config::OpType,
-    item_error::ItemError,
-    policy::{OnAuthError, Policy},
+    bulk::item_error::ItemError,
+    config::{
+        OpType,
+        policy::{OnAuthError, Policy},
+    },
 };
 
 /// What becomes of one record.

@@ -9,10 +9,7 @@ use sdk::{
 
 use crate::{
     config::{Config, Dots},
-    cuts::Cuts,
-    flat::flatten,
-    refusal::Refusal,
-    undot::undot,
+    document::{cuts::Cuts, flat::flatten, refusal::Refusal, undot::undot},
 };
 
 /// What is done to a record before it is written.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::address::Address;
+use crate::hosts::address::Address;
 
 /// What the nodes are asked for.
 pub(crate) const NODES: &str = "_nodes/http?filter_path=nodes.*.roles,nodes.*.http.publish_address";

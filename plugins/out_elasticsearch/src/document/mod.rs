@@ -1,5 +1,20 @@
 //! From records to action lines and documents: one contiguous body, and where each record stands in it.
 
+pub(crate) mod action;
+pub(crate) mod cuts;
+pub(crate) mod date;
+pub(crate) mod flat;
+pub(crate) mod identity;
+pub(crate) mod index;
+pub(crate) mod operation;
+pub(crate) mod pen;
+pub(crate) mod refusal;
+pub(crate) mod scribe;
+pub(crate) mod shape;
+pub(crate) mod targets;
+pub(crate) mod timing;
+pub(crate) mod undot;
+
 use std::{collections::BTreeSet, ops::Range};
 
 use bytes::Bytes;
@@ -12,17 +27,16 @@ use sdk::{
 };
 
 use crate::{
-    config::{Config, DocumentId},
-    cuts::Cuts,
-    index::IndexName,
-    operation::Operation,
-    scribe::{Place, Scribe},
-    settings::Settings,
+    config::{Config, DocumentId, settings::Settings},
     setup::Names,
-    shape::Shape,
-    targets::Targets,
-    timing::{AgeLimit, RecordTime},
 };
+use cuts::Cuts;
+use index::IndexName;
+use operation::Operation;
+use scribe::{Place, Scribe};
+use shape::Shape;
+use targets::Targets;
+use timing::{AgeLimit, RecordTime};
 
 /// How records become documents.
 #[derive(Debug)]

@@ -10,15 +10,17 @@ use sdk::{
 };
 
 use crate::{
-    action::{ActionLine, Parts},
-    document::Recipe,
-    identity,
-    index::{self, View},
-    pen::Pen,
-    refusal::Refusal,
+    document::{
+        Recipe,
+        action::{ActionLine, Parts},
+        identity,
+        index::{self, View},
+        pen::Pen,
+        refusal::Refusal,
+        targets::Targets,
+        timing::{AgeLimit, RecordTime, Window},
+    },
     setup::Names,
-    targets::Targets,
-    timing::{AgeLimit, RecordTime, Window},
 };
 
 /// Bytes that are written before other tasks get a turn.

@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sdk::config::{ConfigError, ConfigErrors, Secret};
 
 use crate::{
-    address::Address,
     config::{Config, Scheme},
+    hosts::address::Address,
 };
 
 /// The port of Elastic Cloud.

@@ -5,7 +5,7 @@ use sdk::{
     msgpack::{RawValue, Token, write, write_text},
 };
 
-use crate::{
+use crate::document::{
     cuts::{Cuts, begin_map, end_map},
     refusal::Refusal,
 };

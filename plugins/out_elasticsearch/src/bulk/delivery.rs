@@ -6,13 +6,15 @@ use bytes::Bytes;
 use sdk::output::{Failure, FailureKind, Outcome, Verdict};
 
 use crate::{
-    answer::{Answer, took_ms},
-    bulk::Bulk,
+    bulk::{
+        Bulk,
+        answer::{Answer, took_ms},
+        item_error::refusal,
+        judge::{RequestFate, Split, judge_request},
+        report::Complaints,
+    },
     document::Documents,
     hosts::{Answered, NoHost},
-    item_error::refusal,
-    judge::{RequestFate, Split, judge_request},
-    report::Complaints,
 };
 
 /// How often requests of one chunk may be divided before the rest has to wait.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{item_error::ItemError, policy::OnMappingConflict};
+use crate::{bulk::item_error::ItemError, config::policy::OnMappingConflict};
 
 /// What the name of a field gets that had to make way.
 const SUFFIX: &str = "_conflict";

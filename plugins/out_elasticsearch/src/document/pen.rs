@@ -8,11 +8,9 @@ use sdk::{
 
 use crate::{
     config::OpType,
-    cuts::Cuts,
-    date::is_date,
-    document::{Added, Patch, Recipe},
-    operation::Operation,
-    refusal::Refusal,
+    document::{
+        Added, Patch, Recipe, cuts::Cuts, date::is_date, operation::Operation, refusal::Refusal,
+    },
 };
 
 /// Fields that a document cannot have, because the server keeps them for itself. Source: metadata fields in the

@@ -1,5 +1,11 @@
 //! Requests: what all of them have in common, and who they say that we are.
 
+pub(crate) mod aws;
+pub(crate) mod credentials;
+pub(crate) mod proof;
+pub(crate) mod transport;
+pub(crate) mod uri;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -16,17 +22,12 @@ use sdk::{
     output::Failure,
 };
 
-use crate::{
-    address::Address,
-    answer::FILTER_PATH,
-    config::Config,
-    credentials::basic,
-    proof::Proof,
-    transport::{Broken, Request, Transport, url_at},
-    uri,
-};
+use crate::{bulk::answer::FILTER_PATH, config::Config, hosts::address::Address};
+use credentials::basic;
+use proof::Proof;
+use transport::{Broken, Request, Transport, url_at};
 
-pub(crate) use crate::transport::Reply;
+pub(crate) use transport::Reply;
 
 /// The path of bulk requests below that of a host.
 const BULK: &str = "_bulk";

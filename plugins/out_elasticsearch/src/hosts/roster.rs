@@ -8,7 +8,7 @@ use std::sync::{
 use sdk::metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::{
+use crate::hosts::{
     address::Address,
     host::{self, Host, Limits},
     sniff::{Reload, Selector},

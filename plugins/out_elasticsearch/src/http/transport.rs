@@ -15,7 +15,7 @@ use sdk::{
 };
 use url::Url;
 
-use crate::{config::Config, judge::retry_after};
+use crate::{bulk::judge::retry_after, config::Config};
 
 pub(crate) use http_client::Broken;
 

@@ -1,5 +1,13 @@
 //! The hosts: how a request finds one that answers.
 
+pub(crate) mod address;
+pub(crate) mod cloud;
+pub(crate) mod host;
+pub(crate) mod roster;
+pub(crate) mod server;
+pub(crate) mod sniff;
+pub(crate) mod throttle;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -12,17 +20,18 @@ use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use crate::{
-    address::Address,
-    connection::{Connector, Encoding, Question},
-    counters,
-    roster::{Choosing, Roster},
-    server::{self, Server},
-    sniff,
-    throttle::UnderWay,
-    transport::{Broken, Reply},
+    bulk::counters,
+    http::{
+        Connector, Encoding, Question,
+        transport::{Broken, Reply},
+    },
 };
+use address::Address;
+use roster::{Choosing, Roster};
+use server::Server;
+use throttle::UnderWay;
 
-pub(crate) use crate::host::Host;
+pub(crate) use host::Host;
 
 /// How long a host may take to name the nodes.
 const NODES_TIMEOUT: Duration = Duration::from_secs(5);

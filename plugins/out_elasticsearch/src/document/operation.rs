@@ -4,8 +4,7 @@ use sdk::config::{ConfigError, ConfigErrors};
 
 use crate::{
     config::{Config, OpType},
-    cuts::Cuts,
-    document::Patch,
+    document::{Patch, cuts::Cuts},
 };
 
 /// How often the server tries an update again by default.

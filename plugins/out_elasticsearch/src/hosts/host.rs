@@ -13,11 +13,15 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::{
-    address::Address,
-    item_error::refusal,
-    judge::{RequestFate, judge_request},
-    throttle::{self, Gate},
-    transport::Reply,
+    bulk::{
+        item_error::refusal,
+        judge::{RequestFate, judge_request},
+    },
+    hosts::{
+        address::Address,
+        throttle::{self, Gate},
+    },
+    http::transport::Reply,
 };
 
 /// How long a host that failed once is left out; each failure more doubles it.

@@ -6,10 +6,12 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use sdk::{clock::Clock, config::ConfigErrors, output::Failure};
 
 use crate::{
-    aws::{Keys, Signer},
     config::Config,
-    credentials::Credentials,
-    transport::Request,
+    http::{
+        aws::{Keys, Signer},
+        credentials::Credentials,
+        transport::Request,
+    },
 };
 
 /// How requests of an output prove who sends them.

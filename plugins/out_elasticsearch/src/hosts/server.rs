@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    connection::{Question, Reply},
     hosts::{Hosts, NoHost},
+    http::{Question, Reply},
 };
 
 /// Tells the version where the root does not: it may be answered by a proxy, or by nobody.

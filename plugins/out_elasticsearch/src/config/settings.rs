@@ -6,15 +6,10 @@ use sdk::{
 };
 
 use crate::{
-    address::Address,
     config::{Compression, Config, Endpoint, Level, Scheme},
-    document::Patch,
-    host::Limits,
-    index::IndexName,
-    operation::Operation,
-    roster::Choosing,
+    document::{Patch, index::IndexName, operation::Operation, shape::Shape},
+    hosts::{address::Address, host::Limits, roster::Choosing},
     setup::Plan,
-    shape::Shape,
 };
 
 /// What the parameters come to.

@@ -2,7 +2,7 @@
 
 use sdk::json;
 
-use crate::{identity, operation::Operation};
+use crate::document::{identity, operation::Operation};
 
 /// Longest id, in bytes. Source: Elasticsearch; a longer one makes it refuse the whole request.
 const ID_LEN_MAX: usize = 512;

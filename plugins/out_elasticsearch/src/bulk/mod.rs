@@ -1,20 +1,31 @@
 //! What all bulk requests of an output share, and one request.
 
+pub(crate) mod answer;
+pub(crate) mod counters;
+pub(crate) mod delivery;
+pub(crate) mod gzip;
+pub(crate) mod item_error;
+pub(crate) mod judge;
+pub(crate) mod repair;
+pub(crate) mod report;
+pub(crate) mod settling;
+pub(crate) mod size;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use sdk::output::{Failure, FailureKind};
 
 use crate::{
-    connection::Encoding,
-    counters::Counters,
-    gzip::compress,
+    config::policy::Policy,
     hosts::{Answered, Body, Hosts, NoHost},
-    item_error::ItemError,
-    policy::Policy,
-    report::Report,
-    size::Sizes,
+    http::Encoding,
 };
+use counters::Counters;
+use gzip::compress;
+use item_error::ItemError;
+use report::Report;
+use size::Sizes;
 
 /// Bodies up to this size are sent as they are, in bytes.
 const SMALL: usize = 1 << 10;

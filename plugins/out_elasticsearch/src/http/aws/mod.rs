@@ -24,7 +24,7 @@ use keyring::Keyring;
 use sign::{Scope, digest, sign};
 use url::Url;
 
-use crate::transport::Request;
+use crate::http::transport::Request;
 
 /// What a request is signed with.
 #[derive(Clone, PartialEq, Eq)]

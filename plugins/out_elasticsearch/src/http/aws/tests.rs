@@ -1,7 +1,7 @@
 //! Signatures as AWS publishes them, and where keys come from.
 
 use super::*;
-use crate::aws::{source::Source, source::choose};
+use crate::http::aws::source::{Source, choose};
 use bytes::Bytes;
 
 const HOST: (&str, &str) = ("host", "example.amazonaws.com");
