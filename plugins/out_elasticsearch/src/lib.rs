@@ -1,5 +1,6 @@
 //! Output `elasticsearch`: documents for Elasticsearch and OpenSearch through the bulk API.
 
+mod affinity;
 #[doc(hidden)]
 pub mod bench;
 mod bulk;
@@ -22,6 +23,7 @@ use sdk::{
     stop::Stop,
 };
 
+use affinity::Affinity;
 use bulk::{Bulk, counters::Counters, delivery::Delivery, report::Report, size::Sizes};
 pub use config::{
     Compression, Config, ContentType, DocumentId, Dots, Endpoint, Fluentd, Level, OpType, Scheme,
@@ -29,8 +31,8 @@ pub use config::{
     policy::{OnAuthError, OnConflict, OnMappingConflict},
 };
 use config::{policy::Policy, settings::Settings};
-use document::{Recipe, timing::RecordTime};
-use hosts::Hosts;
+use document::{Documents, Recipe, timing::RecordTime};
+use hosts::{Hosts, NoHost};
 use http::Connector;
 use setup::Setup;
 
@@ -54,6 +56,7 @@ struct Elasticsearch {
     recipe: Recipe,
     bulk: Bulk,
     setup: Option<Setup>,
+    affinity: Option<Affinity>,
 }
 
 fn build(params: serde_json::Value, cx: &BuildCx) -> Result<Arc<dyn Output>, ConfigErrors> {
@@ -90,6 +93,7 @@ impl Elasticsearch {
         let plan = settings.plan.take();
         let setup = plan.map(|plan| Setup::new(plan, settings.index.literal(), config, cx));
         let operation = settings.operation;
+        let affinity = settings.affinity.take();
         let output = Self {
             bulk: Bulk {
                 hosts: Hosts::new(addresses, choosing, connector, &cx.metrics),
@@ -108,22 +112,31 @@ impl Elasticsearch {
                 report: Report::new(Arc::clone(&cx.id)),
             },
             setup,
+            affinity,
             recipe: Recipe::new(config, settings, record_time, cx),
         };
         output.bulk.show_limit();
         Ok(output)
+    }
+
+    /// What has to be there, and be known, before documents are sent.
+    async fn make_ready(&self, documents: &mut Documents) -> Result<(), NoHost> {
+        let hosts = &self.bulk.hosts;
+        if let Some(setup) = &self.setup {
+            setup.prepare(hosts, &documents.destinations).await?;
+        }
+        if let Some(affinity) = &self.affinity {
+            affinity.follow(hosts, documents).await?;
+        }
+        Ok(())
     }
 }
 
 impl Output for Elasticsearch {
     fn write<'a>(&'a self, chunk: ChunkView<'a>) -> Fut<'a, Outcome> {
         Box::pin(async move {
-            let documents = document::write(&self.recipe, chunk).await;
-            if let Some(setup) = &self.setup
-                && let Err(reason) = setup
-                    .prepare(&self.bulk.hosts, &documents.destinations)
-                    .await
-            {
+            let mut documents = document::write(&self.recipe, chunk).await;
+            if let Err(reason) = self.make_ready(&mut documents).await {
                 return reason.outcome();
             }
             Delivery::new(&self.bulk, &documents).run().await
@@ -134,6 +147,7 @@ impl Output for Elasticsearch {
         Box::pin(reach::reach(
             &self.bulk.hosts,
             &self.recipe,
+            self.affinity.as_ref(),
             self.setup.as_ref(),
         ))
     }

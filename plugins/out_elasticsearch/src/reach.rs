@@ -5,6 +5,7 @@ use sdk::output::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use crate::{
+    affinity::Affinity,
     bulk::item_error::refusal,
     config::OpType,
     document::Recipe,
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) async fn reach(
     hosts: &Hosts,
     recipe: &Recipe,
+    affinity: Option<&Affinity>,
     setup: Option<&Setup>,
 ) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
@@ -40,7 +42,7 @@ pub(crate) async fn reach(
     if let Some((host, false)) = first {
         let page = ask(hosts, host, "/_license", None).await;
         said.extend(page.ok().and_then(|page| licence(&page)));
-        said.extend(privileges(hosts, host, recipe).await?);
+        said.extend(privileges(hosts, host, recipe, affinity).await?);
     }
     if let Some(setup) = setup {
         let lines = setup.describe(hosts).await;
@@ -85,8 +87,10 @@ async fn privileges(
     hosts: &Hosts,
     host: &Host,
     recipe: &Recipe,
+    affinity: Option<&Affinity>,
 ) -> Result<Option<String>, Failure> {
-    let (pattern, wanted) = (recipe.index.pattern(), wanted(recipe.operation.op_type));
+    let (pattern, mut wanted) = (recipe.index.pattern(), wanted(recipe.operation.op_type));
+    wanted.extend(affinity.map(|_| "read"));
     let body = json!({ "index": [{ "names": [pattern], "privileges": wanted }] });
     let path = "/_security/user/_has_privileges";
     let Ok(reply) = ask(hosts, host, path, Some(body)).await else {

@@ -51,8 +51,6 @@ pub struct Fluentd {
     pub retry_tag: Option<String>,
     /// Obsolete: no failure drops what was not refused.
     pub ignore_exceptions: OneOrMany<String>,
-    /// Not supported: no index is searched before it is written to.
-    pub target_index_affinity: bool,
     /// Add what says which records were stored together: the first 18 characters of their `_id`.
     pub metadata: Option<Metadata>,
     /// What stands between the parts of a tag: only `.`.
@@ -92,12 +90,6 @@ impl Fluentd {
                 !self.ignore_exceptions.0.is_empty(),
                 "`ignore_exceptions` is obsolete: there are no classes of Ruby here, and no failure drops records",
                 "remove it; `buffer.retry_max_times` says when to give up, and `dead_letter` what becomes of the records",
-            ),
-            (
-                "target_index_affinity",
-                self.target_index_affinity,
-                "`target_index_affinity` is not supported: no index is searched before it is written to",
-                "remove it; let `target_index_key` name the index of a document, or write to an index without a date",
             ),
             (
                 "delimiter",

@@ -100,6 +100,11 @@ pub struct Config {
     /// out of the document. A value that can be no index, or one of the system, sends the record to the dead letter;
     /// where the field is missing, `index` counts.
     pub target_index_key: Option<String>,
+    /// With `update`, `upsert` and `delete`: before a chunk is sent, search all indexes that `index` can name for the ids in
+    /// it, and change each document in the oldest index that has it. A search sees what was there at the last refresh of an
+    /// index, by default a second ago.
+    #[serde(default)]
+    pub target_index_affinity: bool,
     /// Name the index by day: `logstash_prefix`, `logstash_prefix_separator`, `logstash_dateformat`.
     #[serde(default)]
     pub logstash_format: bool,

@@ -6,6 +6,7 @@ use sdk::{
 };
 
 use crate::{
+    affinity::Affinity,
     config::{Compression, Config, Endpoint, Level, Scheme},
     document::{Patch, index::IndexName, operation::Operation, shape::Shape},
     hosts::{address::Address, host::Limits, roster::Choosing},
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) index: IndexName,
     pub(crate) target_index: Option<FieldPath>,
     pub(crate) operation: Operation,
+    /// How documents that are there already are found.
+    pub(crate) affinity: Option<Affinity>,
     pub(crate) shape: Option<Shape>,
     pub(crate) patch: Option<Patch>,
     /// Level of gzip; `None` sends requests as they are.
@@ -56,6 +59,7 @@ impl Config {
         );
         let operation = self.operation(&mut errors);
         let target_index = self.target_index(&mut errors);
+        let affinity = self.affinity(operation.op_type, index.as_ref(), &mut errors);
         let shape = self.shape(target_index.as_ref(), &mut errors);
         let patch = self.patch(&mut errors);
         let pipeline = self.pipeline_of_records(&mut errors);
@@ -71,6 +75,7 @@ impl Config {
                 index,
                 target_index,
                 operation,
+                affinity,
                 shape,
                 patch,
                 gzip_level: self.gzip_level(),

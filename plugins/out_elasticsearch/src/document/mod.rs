@@ -208,6 +208,31 @@ impl Documents {
         self.body.get(self.range(position)).unwrap_or_default()
     }
 
+    /// Writes the body anew with these action lines, of those records that get another.
+    pub(crate) fn replace_actions(&mut self, lines: Vec<Option<Vec<u8>>>) {
+        if lines.iter().all(Option::is_none) {
+            return;
+        }
+        let mut body = Vec::with_capacity(self.body.len());
+        let mut ends = Vec::with_capacity(self.slots.len());
+        for (position, line) in lines.iter().enumerate() {
+            let part = self.part(position);
+            let behind = part
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|end| end + 1);
+            match (line, behind.and_then(|behind| part.get(behind..))) {
+                (Some(line), Some(document)) => body.extend([line, document].concat()),
+                _ => body.extend_from_slice(part),
+            }
+            ends.push(body.len());
+        }
+        for ((_, end), new) in self.slots.iter_mut().zip(ends) {
+            *end = new;
+        }
+        self.body = body.into();
+    }
+
     /// The positions in the table, of those that may go together.
     pub(crate) fn groups(&self) -> Vec<Vec<usize>> {
         match &self.targets {

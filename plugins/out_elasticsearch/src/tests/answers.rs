@@ -270,7 +270,10 @@ fn what_never_fits_is_told_from_what_does_not_fit_now() {
     let item = |error| Item { status: 429, error };
     let limit = "max_coordinating_bytes";
     let answer = Answer {
-        failed: vec![(0, item(whole(limit, 1001, 0))), (1, item(whole(limit, 9, 999)))],
+        failed: vec![
+            (0, item(whole(limit, 1001, 0))),
+            (1, item(whole(limit, 9, 999))),
+        ],
         ..Answer::default()
     };
     assert_eq!(answer.rejected(), 1);

@@ -181,10 +181,6 @@ fn what_fluentd_has_and_weir_has_not_is_named_or_taken() {
             json!({ "ignore_exceptions": "[\"Elasticsearch::Transport::Transport::ServerError\"]" }),
             "/ignore_exceptions",
         ),
-        (
-            json!({ "target_index_affinity": true }),
-            "/target_index_affinity",
-        ),
         (json!({ "delimiter": "-" }), "/delimiter"),
         (
             json!({ "sniffer_class_name": "Mine" }),
@@ -223,6 +219,42 @@ fn what_fluentd_has_and_weir_has_not_is_named_or_taken() {
         "exception_backup": false, "target_index_affinity": false, "metadata": { "include_chunk_id": false },
         "delimiter": ".", "reload_after": -1, "content_type": "application/json"
     }));
+}
+
+#[test]
+fn a_search_for_documents_must_make_sense() {
+    let search = |more: Value| {
+        let mut params = json!({
+            "target_index_affinity": true, "logstash_format": true, "id_key": "id", "op_type": "upsert"
+        });
+        let more = more.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(more);
+        params
+    };
+    for (more, complaint) in [
+        (json!({ "op_type": "index" }), "is none of them"),
+        (json!({ "logstash_format": false }), "there is one only"),
+        (json!({ "target_index_key": "i" }), "`target_index_key`"),
+        (
+            json!({ "include_index_in_url": true }),
+            "do not go together",
+        ),
+    ] {
+        let errors = crate::build(search(more), &BuildCx::detached("es"))
+            .err()
+            .unwrap();
+        let [error] = &errors[..] else {
+            panic!("{errors:?}")
+        };
+        assert_eq!(error.path, "/target_index_affinity");
+        assert!(error.message.contains(complaint), "{error:?}");
+    }
+    assert!(settle(search(json!({}))).affinity.is_some());
+    assert!(
+        settle(search(json!({ "target_index_affinity": false })))
+            .affinity
+            .is_none()
+    );
 }
 
 #[test]

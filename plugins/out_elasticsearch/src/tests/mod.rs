@@ -1,5 +1,6 @@
 //! The plugin against a scripted server on loopback.
 
+mod affinity;
 mod answers;
 mod configuration;
 mod conformance;

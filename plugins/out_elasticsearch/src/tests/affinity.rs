@@ -1,0 +1,79 @@
+//! Changes to documents that are in an older index.
+
+use super::{server::plain, *};
+
+const SEARCH: &str = "POST /logs-%2A/_search?filter_path=hits.hits._id,hits.hits._index";
+const DAY_SECS: i64 = 86_400;
+
+fn finding(server: &Server, more: &Value) -> Arc<dyn Output> {
+    let mut params = json!({
+        "op_type": "upsert", "id_key": "id", "include_timestamp": false, "target_index_affinity": true
+    });
+    let more = more.as_object().unwrap().clone();
+    params.as_object_mut().unwrap().extend(more);
+    output(&[server.url()], &params)
+}
+
+fn records(ids: &[&str]) -> Vec<Frame> {
+    let records: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "n": 1 })).collect();
+    vec![frame(20_000 * DAY_SECS, "app", &records)]
+}
+
+/// Action and index of each line that came.
+fn actions(server: &Server) -> Vec<(String, String)> {
+    let requests = server.requests();
+    let actions = requests.iter().flat_map(|request| &request.actions);
+    actions
+        .map(|(name, meta, _)| (name.clone(), meta["_index"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn documents_are_changed_where_they_are() {
+    let hits = json!({ "hits": { "hits": [
+        { "_id": "a", "_index": "logs-2024.10.01" }, { "_id": "a", "_index": "logs-2024.10.03" },
+        { "_id": "q\"", "_index": "logs-2024.10.02" },
+    ] } });
+    for (op_type, action) in [
+        ("upsert", "update"),
+        ("update", "update"),
+        ("delete", "delete"),
+    ] {
+        let server = Server::start().await;
+        server.page(SEARCH, plain(200, hits.to_string()));
+        let finding = finding(&server, &json!({ "op_type": op_type }));
+        let outcome = write(&finding, &records(&["a", "new", "q\"", "a"])).await;
+        assert_eq!(outcome, Outcome::Delivered);
+        let expected = ["2024.10.01", "2024.10.04", "2024.10.02", "2024.10.01"];
+        let expected = expected.map(|day| (action.to_owned(), format!("logs-{day}")));
+        assert_eq!(actions(&server), expected);
+        // Each id once.
+        let asked = server.body_for(SEARCH);
+        let ids = json!(["a", "new", "q\""]);
+        assert_eq!(asked["query"]["ids"]["values"], ids);
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_waits_until_it_is_known_where_its_documents_are() {
+    let server = Server::start().await;
+    let finding = finding(&server, &json!({}));
+    for (reply, kind) in [
+        (plain(503, "{}"), FailureKind::Http5xx),
+        (plain(403, "{}"), FailureKind::Auth),
+        (plain(200, "<html>"), FailureKind::Protocol),
+    ] {
+        server.page_anew(SEARCH, reply);
+        let failure = retried(write(&finding, &records(&["a"])).await);
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.message.contains("search"), "{failure}");
+        assert_eq!(actions(&server), []);
+    }
+    // Nothing is left of an answer without hits.
+    server.page_anew(SEARCH, plain(200, "{}"));
+    assert_eq!(write(&finding, &records(&["a"])).await, Outcome::Delivered);
+    assert_eq!(
+        actions(&server),
+        [("update".to_owned(), "logs-2024.10.04".to_owned())]
+    );
+}
