@@ -150,7 +150,6 @@ fn hits(reply: &Reply) -> Result<Vec<Hit>, Failure> {
         let kind = match reply.status {
             401 | 403 => FailureKind::Auth,
             429 => FailureKind::Http429,
-            500.. => FailureKind::Http5xx,
             _ => FailureKind::Http4xx,
         };
         let mut error = refusal(&reply.body);

@@ -3,7 +3,6 @@
 use super::{server::plain, *};
 
 const SEARCH: &str = "POST /logs-%2A/_search?filter_path=hits.hits._id,hits.hits._index";
-const DAY_SECS: i64 = 86_400;
 
 fn finding(server: &Server, more: &Value) -> Arc<dyn Output> {
     let mut params = json!({
@@ -16,7 +15,7 @@ fn finding(server: &Server, more: &Value) -> Arc<dyn Output> {
 
 fn records(ids: &[&str]) -> Vec<Frame> {
     let records: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "n": 1 })).collect();
-    vec![frame(20_000 * DAY_SECS, "app", &records)]
+    vec![frame(7, "app", &records)]
 }
 
 /// Action and index of each line that came.
@@ -31,8 +30,8 @@ fn actions(server: &Server) -> Vec<(String, String)> {
 #[tokio::test]
 async fn documents_are_changed_where_they_are() {
     let hits = json!({ "hits": { "hits": [
-        { "_id": "a", "_index": "logs-2024.10.01" }, { "_id": "a", "_index": "logs-2024.10.03" },
-        { "_id": "q\"", "_index": "logs-2024.10.02" },
+        { "_id": "a", "_index": "logs-1969.12.28" }, { "_id": "a", "_index": "logs-1969.12.30" },
+        { "_id": "q\"", "_index": "logs-1969.12.29" },
     ] } });
     for (op_type, action) in [
         ("upsert", "update"),
@@ -44,7 +43,7 @@ async fn documents_are_changed_where_they_are() {
         let finding = finding(&server, &json!({ "op_type": op_type }));
         let outcome = write(&finding, &records(&["a", "new", "q\"", "a"])).await;
         assert_eq!(outcome, Outcome::Delivered);
-        let expected = ["2024.10.01", "2024.10.04", "2024.10.02", "2024.10.01"];
+        let expected = ["1969.12.28", "1970.01.01", "1969.12.29", "1969.12.28"];
         let expected = expected.map(|day| (action.to_owned(), format!("logs-{day}")));
         assert_eq!(actions(&server), expected);
         // Each id once.
@@ -58,15 +57,16 @@ async fn documents_are_changed_where_they_are() {
 async fn a_chunk_waits_until_it_is_known_where_its_documents_are() {
     let server = Server::start().await;
     let finding = finding(&server, &json!({}));
-    for (reply, kind) in [
-        (plain(503, "{}"), FailureKind::Http5xx),
-        (plain(403, "{}"), FailureKind::Auth),
-        (plain(200, "<html>"), FailureKind::Protocol),
+    for (reply, kind, message) in [
+        (plain(503, "{}"), FailureKind::Http5xx, "answered 503"),
+        (plain(403, "{}"), FailureKind::Auth, "answered with 403"),
+        (plain(404, "{}"), FailureKind::Http4xx, "answered with 404"),
+        (plain(200, "<html>"), FailureKind::Protocol, "the search: "),
     ] {
         server.page_anew(SEARCH, reply);
         let failure = retried(write(&finding, &records(&["a"])).await);
         assert_eq!(failure.kind, kind, "{failure}");
-        assert!(failure.message.contains("search"), "{failure}");
+        assert!(failure.message.contains(message), "{failure}");
         assert_eq!(actions(&server), []);
     }
     // Nothing is left of an answer without hits.
@@ -74,6 +74,6 @@ async fn a_chunk_waits_until_it_is_known_where_its_documents_are() {
     assert_eq!(write(&finding, &records(&["a"])).await, Outcome::Delivered);
     assert_eq!(
         actions(&server),
-        [("update".to_owned(), "logs-2024.10.04".to_owned())]
+        [("update".to_owned(), "logs-1970.01.01".to_owned())]
     );
 }
