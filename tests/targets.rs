@@ -185,3 +185,34 @@ fn data_streams_by_tag_are_made_and_roll_over() {
         assert!(weir.stop().success());
     });
 }
+
+#[test]
+fn documents_are_changed_in_the_index_that_they_are_in() {
+    each(|server| {
+        let index = server.fresh_index("affinity");
+        let old = format!("{index}-1999.12.31");
+        let home = router(
+            server,
+            &format!(
+                "index = \"{index}-%Y.%m.%d\"\nid_key = \"n\"\nop_type = \"upsert\"\n\
+                 target_index_affinity = true"
+            ),
+        );
+        for id in [0, RECORDS - 1] {
+            let path = format!("/{old}/_doc/{id}?refresh=true");
+            server.send("PUT", &path, &json!({ "n": id, "state": "open" }));
+        }
+        let weir = home.start();
+        send(&weir, "app", 0);
+        arrive(server, &format!("{index}-*"), RECORDS);
+        let kept = server.documents(&old);
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        for hit in kept {
+            let document = &hit["_source"];
+            assert_eq!(document["state"], "open", "{document}");
+            assert!(document["@timestamp"].is_string(), "{document}");
+        }
+        weir.settles(20);
+        assert!(weir.stop().success());
+    });
+}

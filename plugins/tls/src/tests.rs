@@ -198,3 +198,30 @@ async fn a_client_makes_its_configuration_once_for_the_same_files() {
     fs::copy(cert("other_authority.pem"), &path).unwrap();
     assert!(!Arc::ptr_eq(&first, &client.config().await.unwrap()));
 }
+
+#[tokio::test]
+async fn versions_are_chosen() {
+    let mut errors = Vec::new();
+    let table = json!({ "version": "TLSv1_2" });
+    let files = server_table(table).check("/tls", &mut errors).unwrap();
+    let server = Server::load(files).await.unwrap();
+    let of = |versions: Value| {
+        let mut table = versions;
+        table["ca_cert_path"] = json!(cert("authority.pem"));
+        client(table).unwrap()
+    };
+    for versions in [
+        json!({}),
+        json!({ "version": "TLS1_2" }),
+        json!({ "max_version": "TLSv1_2" }),
+    ] {
+        speak(&server, &of(versions), "weir.example").await.unwrap();
+    }
+    for versions in [
+        json!({ "version": "TLSv1_3" }),
+        json!({ "min_version": "TLS1_3" }),
+    ] {
+        let newer = speak(&server, &of(versions), "weir.example").await;
+        assert!(newer.unwrap_err().contains("ProtocolVersion"));
+    }
+}

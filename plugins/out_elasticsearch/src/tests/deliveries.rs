@@ -1,16 +1,16 @@
-//! Whole deliveries: what is sent, divided, sent again, and what is said of it.
+//! Whole deliveries: what is sent, sent again, and what is said of it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use super::{
     server::{items, plain},
     *,
 };
 
-const BUSY: &str = "es_rejected_execution_exception";
+pub(super) const BUSY: &str = "es_rejected_execution_exception";
 const MAPPING: &str = "document_parsing_exception";
 
-fn error(kind: &str, reason: &str) -> String {
+pub(super) fn error(kind: &str, reason: &str) -> String {
     json!({ "error": { "type": kind, "reason": reason }, "status": 400 }).to_string()
 }
 
@@ -114,107 +114,6 @@ async fn conflicts_on_our_ids_are_success_and_on_index_are_not() {
     assert_eq!(write(&create, &[numbers(3)]).await, Outcome::Delivered);
     let index = output(&[server.url()], &json!({ "op_type": "index" }));
     assert_eq!(exceptions(&write(&index, &[numbers(3)]).await).len(), 3);
-}
-
-#[tokio::test]
-async fn too_large_a_request_is_divided_and_later_ones_are_smaller() {
-    let server = Server::start().await;
-    let limit = |request: &server::Request| match request.body.len() {
-        0..700 => items(&vec![(201, ""); request.actions.len()]),
-        _ => plain(413, ""),
-    };
-    for _ in 0..50 {
-        server.then_with(limit);
-    }
-    let output = output(&[server.url()], &json!({}));
-    assert_eq!(write(&output, &[numbers(16)]).await, Outcome::Delivered);
-    let requests = server.requests();
-    let taken: Vec<i64> = requests
-        .iter()
-        .filter(|r| r.body.len() < 700)
-        .flat_map(server::Request::numbers)
-        .collect();
-    assert_eq!(taken, (0..16).collect::<Vec<_>>());
-    let whole: Vec<u8> = requests
-        .iter()
-        .filter(|r| r.body.len() < 700)
-        .flat_map(|r| r.body.clone())
-        .collect();
-    assert_eq!(whole, requests[0].body, "divided, not written again");
-    let before = requests.len();
-    assert_eq!(write(&output, &[numbers(16)]).await, Outcome::Delivered);
-    let refused = server.requests()[before..]
-        .iter()
-        .filter(|r| r.body.len() >= 700)
-        .count();
-    assert!(refused <= 1, "{refused} refused, though the size is known");
-}
-
-#[tokio::test]
-async fn a_single_record_that_is_too_large_is_refused_alone() {
-    let server = Server::start().await;
-    for _ in 0..50 {
-        server.then_with(|request| {
-            if request.numbers().contains(&5) {
-                plain(413, "<html>Request Entity Too Large</html>")
-            } else {
-                items(&vec![(201, ""); request.actions.len()])
-            }
-        });
-    }
-    let output = output(&[server.url()], &json!({}));
-    let outcome = write(&output, &[numbers(16)]).await;
-    assert_eq!(exceptions(&outcome), [(5, false, FailureKind::TooLarge)]);
-}
-
-#[tokio::test]
-async fn a_record_that_the_servers_memory_never_fits_is_found() {
-    // Elasticsearch refuses all items of a shard with the same words when one of them is too large.
-    let reason =
-        "rejected execution of operation of size [9000], which exceeds the maximum allowed size";
-    let server = Server::start().await;
-    for _ in 0..50 {
-        server.then_with(move |request| {
-            let poisoned = request.numbers().contains(&5);
-            let item = |n: &i64| match (poisoned, n % 2) {
-                (true, 1) => json!({ "create": { "status": 429, "error": { "type": BUSY, "reason": reason } } }),
-                _ => json!({ "create": { "status": 201 } }),
-            };
-            let all: Vec<Value> = request.numbers().iter().map(item).collect();
-            plain(200, json!({ "errors": poisoned, "took": 1, "items": all }).to_string())
-        });
-    }
-    let output = output(&[server.url()], &json!({}));
-    let outcome = write(&output, &[numbers(16)]).await;
-    assert_eq!(exceptions(&outcome), [(5, false, FailureKind::TooLarge)]);
-}
-
-#[tokio::test]
-async fn a_document_that_spoils_the_request_is_found() {
-    let server = Server::start().await;
-    for _ in 0..50 {
-        server.then_with(|request| {
-            if request.numbers().contains(&11) {
-                plain(
-                    400,
-                    error(
-                        "illegal_argument_exception",
-                        "Malformed action/metadata line [3]",
-                    ),
-                )
-            } else {
-                items(&vec![(201, ""); request.actions.len()])
-            }
-        });
-    }
-    let output = output(&[server.url()], &json!({}));
-    let outcome = write(&output, &[numbers(64)]).await;
-    assert_eq!(exceptions(&outcome), [(11, false, FailureKind::Rejected)]);
-    assert!(
-        server.requests().len() <= 2 * 6 + 1,
-        "{} requests",
-        server.requests().len()
-    );
 }
 
 #[tokio::test]
@@ -435,130 +334,5 @@ async fn requests_are_compressed_and_counted() {
         ),
     ] {
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
-    }
-}
-
-#[tokio::test]
-async fn credentials_are_sent_and_never_shown() {
-    let encoded = "aWQ6a2V5";
-    let cases = [
-        (
-            json!({ "user": "u", "password": "geheim" }),
-            "Basic dTpnZWhlaW0=",
-        ),
-        (json!({ "api_key": "id:key" }), "ApiKey aWQ6a2V5"),
-        (json!({ "api_key": encoded }), "ApiKey aWQ6a2V5"),
-        (
-            json!({ "custom_headers": { "Authorization": "Bearer token" } }),
-            "Bearer token",
-        ),
-    ];
-    for (params, expected) in cases {
-        let server = Server::start().await;
-        server.then(plain(401, ""));
-        let output = output(&[server.url()], &params);
-        let failure = retried(write(&output, &[numbers(1)]).await);
-        assert_eq!(failure.kind, FailureKind::Auth);
-        assert_eq!(server.requests()[0].header("authorization"), Some(expected));
-    }
-    let server = Server::start().await;
-    let output = output(
-        &[format!("http://u:geheim@127.0.0.1:{}", server.port)],
-        &json!({}),
-    );
-    assert_eq!(write(&output, &[numbers(1)]).await, Outcome::Delivered);
-    assert_eq!(
-        server.requests()[0].header("authorization"),
-        Some("Basic dTpnZWhlaW0=")
-    );
-    drop(server);
-    let Outcome::DestinationDown(failure) = write(&output, &[numbers(1)]).await else {
-        panic!()
-    };
-    assert!(!failure.message.contains("geheim"), "{failure}");
-}
-
-#[tokio::test]
-async fn an_authority_of_ones_own_is_trusted_when_named() {
-    let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tls/authority.pem");
-    let server = Server::start_tls().await;
-    let url = || [format!("https://127.0.0.1:{}", server.port)];
-    let named = output(&url(), &json!({ "ca_file": authority }));
-    assert_eq!(write(&named, &[numbers(2)]).await, Outcome::Delivered);
-    let careless = output(&url(), &json!({ "ssl_verify": false }));
-    assert_eq!(write(&careless, &[numbers(2)]).await, Outcome::Delivered);
-    let strict = output(&url(), &json!({}));
-    let Outcome::DestinationDown(failure) = write(&strict, &[numbers(2)]).await else {
-        panic!()
-    };
-    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
-    assert_eq!(server.requests().len(), 2);
-}
-
-#[tokio::test]
-async fn an_authority_that_is_not_there_yet_is_found_later() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ca.pem");
-    let server = Server::start_tls().await;
-    let output = output(
-        &[format!("https://127.0.0.1:{}", server.port)],
-        &json!({ "ca_file": path }),
-    );
-    let Outcome::DestinationDown(failure) = write(&output, &[numbers(2)]).await else {
-        panic!()
-    };
-    assert!(
-        failure.message.contains("ca.pem cannot be read"),
-        "{failure}"
-    );
-    std::fs::write(&path, "no certificate").unwrap();
-    let Outcome::DestinationDown(failure) = write(&output, &[numbers(2)]).await else {
-        panic!()
-    };
-    assert!(
-        failure.message.contains("ca.pem holds no certificate") && failure.kind == FailureKind::Tls,
-        "{failure}"
-    );
-    std::fs::write(&path, include_str!("tls/authority.pem")).unwrap();
-    assert_eq!(write(&output, &[numbers(2)]).await, Outcome::Delivered);
-    // One that takes its place counts at once.
-    let other = include_str!("../../../in_forward/src/tests/certs/other_authority.pem");
-    std::fs::write(&path, other).unwrap();
-    let Outcome::DestinationDown(failure) = write(&output, &[numbers(2)]).await else {
-        panic!()
-    };
-    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
-}
-
-#[tokio::test]
-async fn a_key_with_a_passphrase_is_decrypted() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tls");
-    let server = Server::start_tls().await;
-    let with = |more: Value| {
-        let mut params = json!({
-            "ca_file": folder.join("authority.pem"), "client_cert": folder.join("server.pem"),
-            "client_key": folder.join("server.encrypted.key")
-        });
-        params
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        output(&[format!("https://127.0.0.1:{}", server.port)], &params)
-    };
-    let good = with(json!({ "client_key_pass": "geheim" }));
-    assert_eq!(write(&good, &[numbers(2)]).await, Outcome::Delivered);
-    for (more, expected) in [
-        (json!({}), "add `client_key_pass`"),
-        (json!({ "client_key_pass": "other" }), "cannot be decrypted"),
-    ] {
-        let Outcome::DestinationDown(failure) = write(&with(more), &[numbers(2)]).await else {
-            panic!()
-        };
-        assert_eq!(failure.kind, FailureKind::Tls);
-        assert!(
-            failure.message.contains("server.encrypted.key "),
-            "{failure}"
-        );
-        assert!(failure.message.contains(expected), "{failure}");
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod configuration;
 mod conformance;
 mod deliveries;
+mod divided;
 mod documents;
 mod identity;
 mod keys;
@@ -13,6 +14,7 @@ mod nodes;
 mod server;
 mod shapes;
 mod times;
+mod trust;
 mod updates;
 
 use std::sync::Arc;

@@ -20,7 +20,8 @@ pub struct Endpoint {
     #[serde(default)]
     pub aws_service_name: Service,
     /// The id of an access key, with `secret_access_key`. Without it, keys come from `assume_role_arn`, from the
-    /// environment (`AWS_ACCESS_KEY_ID`, a web identity, a container) or from the instance, as with other tools for AWS.
+    /// environment (`AWS_ACCESS_KEY_ID`, a web identity, a profile, a container) or from the instance, as with other tools
+    /// for AWS.
     pub access_key_id: Option<String>,
     /// The secret of `access_key_id`.
     pub secret_access_key: Option<Secret>,

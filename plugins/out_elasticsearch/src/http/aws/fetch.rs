@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect::Policy};
+use http_client::{Broken, Options, Proxy, Unread, read};
+use reqwest::{Client, RequestBuilder};
 use sdk::output::{Failure, FailureKind};
 
 use super::source::shown;
@@ -25,26 +26,26 @@ pub(crate) struct Answer {
 ///
 /// # Errors
 /// The system gives none.
-pub(crate) fn client() -> Result<Client, Failure> {
-    build(Client::builder())
+pub(crate) async fn client() -> Result<Client, Failure> {
+    make(Proxy::OfEnvironment).await
 }
 
 /// The same for a service of this machine, which no proxy is in front of.
 ///
 /// # Errors
 /// The system gives none.
-pub(crate) fn local() -> Result<Client, Failure> {
-    build(Client::builder().no_proxy())
+pub(crate) async fn local() -> Result<Client, Failure> {
+    make(Proxy::None).await
 }
 
-fn build(builder: ClientBuilder) -> Result<Client, Failure> {
-    let builder = builder
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
-        .redirect(Policy::none());
-    builder
-        .build()
-        .map_err(|error| Failure::new(FailureKind::Auth, format!("no client can be made: {error}")))
+async fn make(proxy: Proxy) -> Result<Client, Failure> {
+    let options = Options {
+        connect_timeout: CONNECT_TIMEOUT,
+        idle_timeout: None,
+        proxy,
+    };
+    let client = http_client::Client::new(options, Some(tls::Client::standard()));
+    client.get().await
 }
 
 /// Sends a request to the service at this address.
@@ -56,20 +57,17 @@ pub(crate) async fn send(address: &str, request: RequestBuilder) -> Result<Answe
         let message = format!("{}, which is asked for keys, {what}", shown(address));
         Failure::new(FailureKind::Auth, message)
     };
-    let unanswered = |error: reqwest::Error| {
-        let error = error.without_url();
-        failed(format!("does not answer: {error}"))
-    };
-    let mut response = request.send().await.map_err(unanswered)?;
+    let unanswered =
+        |broken: Broken| failed(format!("does not answer: {}", broken.failure.message));
+    let sent = request.timeout(TIMEOUT).send().await;
+    let response = sent.map_err(|error| unanswered(Broken::new(error, TIMEOUT)))?;
     let status = response.status().as_u16();
-    let mut bytes = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(unanswered)? {
-        bytes.extend_from_slice(&part);
-        if bytes.len() > ANSWER_LEN_MAX {
-            return Err(failed("gives an answer of more than 64 KiB".into()));
-        }
-    }
-    let text = String::from_utf8(bytes);
+    let body = read(response, ANSWER_LEN_MAX, TIMEOUT).await;
+    let body = body.map_err(|unread| match unread {
+        Unread::Broken(broken) => unanswered(broken),
+        Unread::TooLong => failed("gives an answer of more than 64 KiB".into()),
+    })?;
+    let text = String::from_utf8(body.into());
     let text = text.map_err(|_| failed("gives an answer that is no text".into()))?;
     Ok(Answer { status, text })
 }

@@ -118,8 +118,12 @@ async fn plain(source: &Source) -> Result<Keys, Failure> {
     match source {
         Source::Given(keys) => Ok(keys.clone()),
         Source::WebIdentity(sts, path) => sts.with_token(&read(path).await?).await,
+        Source::Profile(profile, otherwise) => match profile.keys().await? {
+            Some(keys) => Ok(keys),
+            None => Box::pin(plain(otherwise)).await,
+        },
         Source::Container(address, token) => {
-            let mut request = fetch::local()?.get(address);
+            let mut request = fetch::local().await?.get(address);
             if let Some(token) = token {
                 let token = match token {
                     Token::Given(token) => token.clone(),
@@ -136,7 +140,7 @@ async fn plain(source: &Source) -> Result<Keys, Failure> {
 
 /// Asks the instance, by version 2 of its service: for leave, for the role, and for the keys of the role.
 async fn of_instance(address: &str) -> Result<Keys, Failure> {
-    let (client, base) = (fetch::local()?, address.trim_end_matches('/'));
+    let (client, base) = (fetch::local().await?, address.trim_end_matches('/'));
     let request = client.put(format!("{base}/latest/api/token"));
     let request = request.header("x-aws-ec2-metadata-token-ttl-seconds", LEAVE_SECS);
     let leave = good(address, fetch::send(address, request).await?)?;

@@ -3,6 +3,7 @@
 mod endpoint;
 mod fetch;
 pub(crate) mod keyring;
+mod profile;
 pub(crate) mod sign;
 pub(crate) mod source;
 pub(crate) mod sts;

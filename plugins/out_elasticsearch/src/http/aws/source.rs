@@ -1,11 +1,11 @@
-//! Where keys come from: parameters, the environment, a container, the instance, or a role that is taken on.
+//! Where keys come from: parameters, the environment, a profile, a container, the instance, or a role that is taken on.
 
 use std::path::PathBuf;
 
 use sdk::config::Secret;
 use url::Url;
 
-use super::{Endpoint, Keys, sts::Sts};
+use super::{Endpoint, Keys, profile::Profile, sts::Sts};
 
 /// Where a container on ECS asks.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -21,6 +21,8 @@ pub(crate) enum Source {
     WebIdentity(Sts, PathBuf),
     /// From a role that is taken on with other keys.
     Role(Sts, Box<Source>),
+    /// From a profile in a file, and where that is not there, from elsewhere.
+    Profile(Profile, Box<Source>),
     /// From what the container is told at this address.
     Container(String, Option<Token>),
     /// From what the instance is told at this address.
@@ -73,6 +75,14 @@ fn around(endpoint: &Endpoint, env: &dyn Fn(&str) -> Option<String>) -> Source {
     if let Some((file, arn)) = env("AWS_WEB_IDENTITY_TOKEN_FILE").zip(env("AWS_ROLE_ARN")) {
         return Source::WebIdentity(Sts::new(endpoint, arn), file.into());
     }
+    match Profile::of(env) {
+        Some(profile) => Source::Profile(profile, Box::new(of_machine(env))),
+        None => of_machine(env),
+    }
+}
+
+/// What the container or the instance is told.
+fn of_machine(env: &dyn Fn(&str) -> Option<String>) -> Source {
     let relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     let relative = relative.map(|path| format!("{CONTAINER}{path}"));
     if let Some(url) = relative.or_else(|| env("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {

@@ -47,7 +47,7 @@ impl Sts {
     /// No answer, or one without keys.
     pub(crate) async fn with_token(&self, token: &str) -> Result<Keys, Failure> {
         let form = self.form("AssumeRoleWithWebIdentity", Some(token));
-        let request = fetch::client()?.post(&self.address).body(form);
+        let request = fetch::client().await?.post(&self.address).body(form);
         self.keys(fetch::send(&self.address, request.header("content-type", FORM)).await?)
     }
 
@@ -81,7 +81,7 @@ impl Sts {
             digest: &digest,
         };
         let authorization = sign(keys, scope, &date, &request);
-        let mut request = fetch::client()?.post(url.clone()).body(form);
+        let mut request = fetch::client().await?.post(url.clone()).body(form);
         for (name, value) in signed.iter().filter(|(name, _)| *name != "host") {
             request = request.header(*name, *value);
         }

@@ -294,6 +294,14 @@ fn keys_are_looked_for_in_the_order_of_other_tools() {
         "Container(\"http://pod/x\", Some(File(\"/pod\")))",
     );
     check(json!({}), &[], "Instance(\"http://169.254.169.254\")");
+    let home = [&[("HOME", "/home/x")], &relative[..]].concat();
+    check(
+        json!({}),
+        &home,
+        "Profile(Profile { file: \"/home/x/.aws/credentials\", name: \"default\", is_named: false }, \
+         Container(\"http://169.254.170.2/v2/x\", None))",
+    );
+    check(json!({}), &[&web[..], &home].concat(), "WebIdentity(");
     check(json!({}), &[("AWS_ACCESS_KEY_ID", "")], "Instance(");
     let own = json!({ "ecs_container_credentials_relative_uri": "/own" });
     check(own, &all, "Container(\"http://169.254.170.2/own\", None)");
