@@ -28,7 +28,7 @@ pub enum Proxy {
     /// The one that `http_proxy`, `https_proxy` and `no_proxy` name.
     OfEnvironment,
     /// This one.
-    At(reqwest::Proxy),
+    At(Box<reqwest::Proxy>),
 }
 
 /// Makes the client.
@@ -99,7 +99,7 @@ impl Client {
         builder = match &self.options.proxy {
             Proxy::None => builder.no_proxy(),
             Proxy::OfEnvironment => builder,
-            Proxy::At(proxy) => builder.no_proxy().proxy(proxy.clone()),
+            Proxy::At(proxy) => builder.no_proxy().proxy((**proxy).clone()),
         };
         if let Some(config) = tls {
             builder = builder.use_preconfigured_tls((**config).clone());

@@ -100,7 +100,8 @@ impl Affinity {
             let index = found.get(action.id()?)?;
             action.go_to(index)
         });
-        documents.replace_actions(lines.collect());
+        let lines: Vec<_> = lines.collect();
+        documents.replace_actions(&lines);
         Ok(())
     }
 

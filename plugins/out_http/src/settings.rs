@@ -95,10 +95,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 fn client(config: &Config, is_tls: bool) -> Result<Client, ConfigErrors> {
     let proxy = match &config.proxy {
         None => Proxy::None,
-        Some(address) => Proxy::At(reqwest::Proxy::all(address).map_err(|_| {
-            let error = ConfigError::at("/proxy", "is not an address");
-            vec![error.help("write one such as \"http://proxy.example.com:3128\"")]
-        })?),
+        Some(address) => {
+            let proxy = reqwest::Proxy::all(address).map_err(|_| {
+                let error = ConfigError::at("/proxy", "is not an address");
+                vec![error.help("write one such as \"http://proxy.example.com:3128\"")]
+            })?;
+            Proxy::At(Box::new(proxy))
+        }
     };
     let tls = is_tls.then(|| config.tls.clone().unwrap_or_default());
     let tls = tls

@@ -209,7 +209,7 @@ impl Documents {
     }
 
     /// Writes the body anew with these action lines, of those records that get another.
-    pub(crate) fn replace_actions(&mut self, lines: Vec<Option<Vec<u8>>>) {
+    pub(crate) fn replace_actions(&mut self, lines: &[Option<Vec<u8>>]) {
         if lines.iter().all(Option::is_none) {
             return;
         }

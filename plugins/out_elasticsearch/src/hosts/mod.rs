@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod cloud;
+mod failed;
 pub(crate) mod host;
 pub(crate) mod roster;
 pub(crate) mod server;
@@ -14,10 +15,9 @@ use bytes::Bytes;
 use reqwest::Method;
 use sdk::{
     metrics::{Counter, Metrics},
-    output::{Failure, FailureKind, Outcome},
+    output::{Failure, FailureKind},
 };
 use tokio::sync::{Mutex, OnceCell};
-use url::Url;
 
 use crate::{
     bulk::counters,
@@ -31,6 +31,8 @@ use roster::{Choosing, Roster};
 use server::Server;
 use throttle::UnderWay;
 
+use failed::Failed;
+pub(crate) use failed::NoHost;
 pub(crate) use host::Host;
 
 /// How long a host may take to name the nodes.
@@ -63,39 +65,6 @@ pub(crate) struct Body {
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
     pub(crate) under_way: UnderWay,
-}
-
-/// Why no host took a request.
-#[derive(Debug)]
-pub(crate) struct NoHost {
-    pub(crate) failure: Failure,
-    /// When a host asked to be tried again.
-    pub(crate) after: Option<Duration>,
-    /// Whether no host was reached at all.
-    pub(crate) is_down: bool,
-    /// Whether a host, or what stands in front of it, got the request and did not answer in time.
-    pub(crate) is_late: bool,
-}
-
-impl NoHost {
-    /// With nothing known of hosts: what is wrong is here, or somebody answered.
-    pub(crate) fn here(failure: Failure) -> Self {
-        Self {
-            failure,
-            after: None,
-            is_down: false,
-            is_late: false,
-        }
-    }
-
-    /// What it means for a chunk of which nothing was sent.
-    pub(crate) fn outcome(self) -> Outcome {
-        if self.is_down {
-            Outcome::DestinationDown(self.failure)
-        } else {
-            Outcome::RetryChunk(self.after, self.failure)
-        }
-    }
 }
 
 impl Hosts {
@@ -259,45 +228,5 @@ impl Hosts {
     pub(crate) async fn server(&self) -> Result<Option<&Server>, NoHost> {
         let server = self.server.get_or_try_init(|| server::of_any(self));
         Ok(server.await?.as_ref())
-    }
-}
-
-/// What went wrong on the way through the hosts.
-#[derive(Default)]
-struct Failed {
-    /// Of the last host that answered.
-    refused: Option<(Failure, Option<Duration>)>,
-    /// How the last try of each of the others ended.
-    unanswered: Vec<(Url, Broken)>,
-    /// Whether one of them took too long.
-    is_late: bool,
-}
-
-impl Failed {
-    fn is_any(&self) -> bool {
-        self.refused.is_some() || !self.unanswered.is_empty()
-    }
-}
-
-impl From<Failed> for NoHost {
-    fn from(failed: Failed) -> Self {
-        let each = failed.unanswered.iter();
-        let is_down = failed.refused.is_none() && each.clone().all(|(_, broken)| !broken.is_sent);
-        let (failure, after) = failed.refused.unwrap_or_else(|| {
-            // What counts is what happened to a request, if one got so far.
-            let told = each.clone().find(|(_, broken)| broken.is_sent);
-            let told = told.or(failed.unanswered.first());
-            let kind = told.map_or(FailureKind::Connect, |(_, broken)| broken.failure.kind);
-            let each: Vec<String> = each
-                .map(|(url, broken)| format!("{url}: {}", broken.failure.message))
-                .collect();
-            (Failure::new(kind, each.join("; ")), None)
-        });
-        Self {
-            failure,
-            after,
-            is_down,
-            is_late: failed.is_late,
-        }
     }
 }

@@ -254,6 +254,20 @@ fn source(more: &serde_json::Value, env: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn a_profile_stands_behind_the_environment_and_before_the_machine() {
+    let own = serde_json::json!({});
+    let machine = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x");
+    let home = [("HOME", "/root-of-x"), machine];
+    assert_eq!(
+        source(&own, &home),
+        "Profile(Profile { file: \"/root-of-x/.aws/credentials\", name: \"default\", is_named: false }, \
+         Container(\"http://169.254.170.2/v2/x\", None))",
+    );
+    let given = [("AWS_ACCESS_KEY_ID", "E"), ("AWS_SECRET_ACCESS_KEY", "T")];
+    assert_eq!(source(&own, &[&given[..], &home].concat()), "E T");
+}
+
+#[test]
 fn keys_are_looked_for_in_the_order_of_other_tools() {
     use serde_json::json;
     let check = |more: serde_json::Value, env: &[(&str, &str)], expected: &str| {
@@ -294,14 +308,6 @@ fn keys_are_looked_for_in_the_order_of_other_tools() {
         "Container(\"http://pod/x\", Some(File(\"/pod\")))",
     );
     check(json!({}), &[], "Instance(\"http://169.254.169.254\")");
-    let home = [&[("HOME", "/home/x")], &relative[..]].concat();
-    check(
-        json!({}),
-        &home,
-        "Profile(Profile { file: \"/home/x/.aws/credentials\", name: \"default\", is_named: false }, \
-         Container(\"http://169.254.170.2/v2/x\", None))",
-    );
-    check(json!({}), &[&web[..], &home].concat(), "WebIdentity(");
     check(json!({}), &[("AWS_ACCESS_KEY_ID", "")], "Instance(");
     let own = json!({ "ecs_container_credentials_relative_uri": "/own" });
     check(own, &all, "Container(\"http://169.254.170.2/own\", None)");
