@@ -187,12 +187,14 @@ fn run(command: &mut Command) {
 fn free() -> u16 {
     let locks = std::env::temp_dir().join("weir-ports");
     fs::create_dir_all(&locks).expect("a folder");
-    for port in PORTS {
+    let mut ports = PORTS.clone();
+    let found = ports.find_map(|port| {
         let lock = File::create(locks.join(port.to_string())).expect("a file");
-        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            CHOSEN.lock().expect("the ports").push(lock);
-            return port;
-        }
-    }
-    panic!("no port of {PORTS:?} is free for a server");
+        let is_mine = lock.try_lock().is_ok();
+        let is_free = is_mine && TcpListener::bind(("127.0.0.1", port)).is_ok();
+        is_free.then_some((port, lock))
+    });
+    let (port, lock) = found.expect("a free port for a server");
+    CHOSEN.lock().expect("the ports").push(lock);
+    port
 }

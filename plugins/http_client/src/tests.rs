@@ -123,11 +123,9 @@ async fn nobody_is_led_elsewhere() {
 #[tokio::test]
 async fn an_answer_is_read_up_to_its_limit() {
     let chunked = |parts: &[&str]| {
-        let mut text = "HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-        for part in parts {
-            text += &format!("{:x}\r\n{part}\r\n", part.len());
-        }
-        text
+        let chunk = |part: &&str| format!("{:x}\r\n{part}\r\n", part.len());
+        let chunks: String = parts.iter().map(chunk).collect();
+        format!("HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n{chunks}")
     };
     let whole = |text: &str| {
         format!(
