@@ -1,6 +1,7 @@
 //! What a document costs: `encoding ENTRIES PORT RUNS` reads entries from a file, encodes them, does the same by a tree of
-//! values in turns, and ships them to a bulk server on loopback. Prints the bytes of a document with its action line, and
-//! CPU microseconds per record of each, as medians.
+//! values in turns, compresses the bodies, and ships them to a bulk server on loopback. Prints the bytes of a document with
+//! its action line, CPU microseconds per record of the three, as medians, and then for each level of gzip its microseconds
+//! per record and the share that is left of the bytes.
 //! `cargo xtask bench encoding` runs it.
 
 #![expect(clippy::print_stdout, reason = "a command")]
@@ -14,6 +15,9 @@ use sdk::{
     plugin::{Build, BuildCx},
 };
 use serde_json::{Value, json};
+
+/// The levels of gzip that the parameters `compression` and `compression_level` can mean.
+const LEVELS: [u32; 3] = [1, 6, 9];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -41,6 +45,9 @@ fn main() -> Result<()> {
     };
     let mut bytes = 0;
     let mut times: [Vec<f64>; 3] = Default::default();
+    let mut packed: [Vec<f64>; 3] = Default::default();
+    let mut shares = [0.0; 3];
+    let per_record = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(frames[0].count);
     for _ in 0..runs.parse::<usize>()? {
         let (ours, body) = timed(|| Ok(runtime.block_on(encoder.encode(chunk))))?;
         let (tree, same) = timed(|| by_tree(&frames[0]))?;
@@ -50,11 +57,20 @@ fn main() -> Result<()> {
         }
         bytes = body.len() / frames[0].count as usize;
         for (list, time) in times.iter_mut().zip([ours, tree, whole]) {
-            list.push(time.as_secs_f64() * 1e6 / f64::from(frames[0].count));
+            list.push(per_record(time));
+        }
+        for ((list, share), level) in packed.iter_mut().zip(&mut shares).zip(LEVELS) {
+            let (time, wire) = timed(|| Ok(Encoder::gzip(&body, level)?))?;
+            list.push(per_record(time));
+            *share = wire.len() as f64 / body.len() as f64;
         }
     }
     let [ours, tree, whole] = times.map(median);
-    println!("{bytes} {ours:.3} {tree:.3} {whole:.3}");
+    print!("{bytes} {ours:.3} {tree:.3} {whole:.3}");
+    for (time, share) in packed.map(median).iter().zip(shares) {
+        print!(" {time:.3} {share:.3}");
+    }
+    println!();
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sdk::{config::ConfigErrors, output::ChunkView, plugin::BuildCx};
 
-use crate::{Elasticsearch, document};
+use crate::{Elasticsearch, bulk::gzip, document};
 
 /// An encoder without an output around it.
 #[derive(Debug)]
@@ -22,5 +22,13 @@ impl Encoder {
     /// The body of the bulk request for a chunk.
     pub async fn encode(&self, chunk: ChunkView<'_>) -> Bytes {
         document::write(&self.0.recipe, chunk).await.body
+    }
+
+    /// The body as it goes out with `compression = "gzip"` at this level.
+    ///
+    /// # Errors
+    /// Those of the library.
+    pub fn gzip(body: &[u8], level: u32) -> std::io::Result<Bytes> {
+        gzip::gzip(body, level)
     }
 }

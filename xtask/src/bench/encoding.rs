@@ -1,4 +1,4 @@
-//! CPU time per document: encoding alone beside a tree of values in the same run, and the whole output.
+//! CPU time per document: encoding alone beside a tree of values in the same run, the whole output, and what gzip adds.
 
 use std::process::Command;
 
@@ -24,17 +24,30 @@ pub(super) fn run(runs: usize) -> anyhow::Result<()> {
     process::run(process::cargo().args(build.split(' ')))?;
     println!("CPU us/document on one core, median of {runs} rounds of a chunk of 4 MiB\n");
     println!("bytes   encoding   tree + serde_json   ratio   whole output");
-    let mut slow = Vec::new();
+    let (mut slow, mut packed) = (Vec::new(), Vec::new());
     for shape in [Shape::Short, Shape::Usual, Shape::Long] {
         let sample = records::entries(shape, 1_000, 42);
         let mean = sample.iter().map(Vec::len).sum::<usize>() / sample.len();
         let entries = records::entries(shape, CHUNK_BYTES / mean, 42);
-        let [bytes, encoding, tree, whole] = measured(&entries.concat(), runs)?;
+        let [bytes, encoding, tree, whole, gzip @ ..] = measured(&entries.concat(), runs)?;
         let ratio = tree / encoding;
         println!("{bytes:>5} {encoding:>10.3} {tree:>19.3} {ratio:>6.1}x {whole:>14.3}");
         if ratio < LEAST_RATIO {
             slow.push(bytes);
         }
+        packed.push((bytes, gzip));
+    }
+    println!(
+        "\nbytes   gzip level 1         level 6         level 9   (microseconds, and what is left)"
+    );
+    for (bytes, gzip) in packed {
+        print!("{bytes:>5}");
+        for pair in gzip.chunks(2) {
+            if let [time, share] = pair {
+                print!(" {time:>8.3} {:>4.1} %", share * 100.0);
+            }
+        }
+        println!();
     }
     println!();
     ensure!(
@@ -44,8 +57,9 @@ pub(super) fn run(runs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of a document with its action line; encoding, the tree and the whole output, in microseconds per document.
-fn measured(entries: &[u8], runs: usize) -> anyhow::Result<[f64; 4]> {
+/// Bytes of a document with its action line; encoding, the tree and the whole output, in microseconds per document; the same
+/// of each level of gzip, with the share of the bytes that is left.
+fn measured(entries: &[u8], runs: usize) -> anyhow::Result<[f64; 10]> {
     let home = measure::scratch_dir("bench-encoding")?;
     let file = home.join("entries");
     std::fs::write(&file, entries)?;
@@ -57,5 +71,5 @@ fn measured(entries: &[u8], runs: usize) -> anyhow::Result<[f64; 4]> {
     std::fs::remove_dir_all(&home)?;
     let times: Result<Vec<f64>, _> = said.split_whitespace().map(str::parse).collect();
     let times = times.with_context(|| format!("read {said:?}"))?;
-    <[f64; 4]>::try_from(times).ok().context("four figures")
+    <[f64; 10]>::try_from(times).ok().context("ten figures")
 }

@@ -21,7 +21,8 @@ pub(crate) async fn compress(body: Bytes, level: u32) -> std::io::Result<Bytes> 
         .map_err(std::io::Error::other)?
 }
 
-fn gzip(body: &[u8], level: u32) -> std::io::Result<Bytes> {
+/// Compresses a body into one member, on this thread.
+pub(crate) fn gzip(body: &[u8], level: u32) -> std::io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(level));
     encoder.write_all(body)?;
     encoder.finish().map(Bytes::from)
