@@ -271,9 +271,9 @@ pub struct Config {
     pub ilm_policy_overwrite: bool,
     /// Look again for templates, policies, aliases and data streams so often, in case somebody removes them. Default: never.
     pub truncate_caches_interval: Option<Interval>,
-    /// Compress requests.
+    /// Compress requests. `gzip` sends about a quarter of the bytes, for about as much CPU time again as the rest of the output.
     pub compression: Option<Compression>,
-    /// How hard to compress. Given alone, it turns `compression` on, as in Fluentd.
+    /// How hard to compress; `best_speed` by default. Given alone, it turns `compression` on, as in Fluentd.
     pub compression_level: Option<Level>,
     /// Divide a chunk into requests of at most this size, before compression. A record that is larger goes alone.
     #[serde(default = "default_bulk_max_bytes")]

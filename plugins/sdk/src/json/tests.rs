@@ -541,6 +541,12 @@ proptest! {
     }
 
     #[test]
+    fn what_is_escaped_may_stand_anywhere(contents in "[a!#\\[\\]\"\\\\\n\t\u{0}\u{1f}\u{20}\u{7f}\u{e9}]{0,80}") {
+        let written = text(&of_json(&serde_json::json!(contents)));
+        prop_assert_eq!(written, serde_json::to_string(&contents).unwrap());
+    }
+
+    #[test]
     fn any_bytes_become_the_text_that_std_makes_of_them(bytes: Vec<u8>) {
         let mut out = Vec::new();
         write_text(&mut out, &bytes);

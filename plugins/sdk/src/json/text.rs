@@ -1,9 +1,11 @@
-//! Strings: sixteen bytes at a time are stored first and looked at afterwards.
+//! Strings: thirty-two bytes at a time while JSON takes them as they are, and sixteen where one has to be escaped.
 
 use super::stage::Stage;
 
 /// Bytes that are looked at in one step, as two words.
 const BLOCK: usize = 16;
+/// Bytes of a long text that are looked at in one step, as vectors.
+const WIDE: usize = 32;
 /// The lowest bit of each byte of a word.
 const LOWS: u64 = u64::MAX / 0xff;
 /// The highest bit of each byte of a word.
@@ -43,12 +45,40 @@ fn too_small(word: u64) -> u64 {
     control | quote | backslash
 }
 
-/// Whether none of the first `kept` bytes gets a mark.
+/// The marks of the first `kept` bytes of a block, in their highest bits.
 #[inline]
-fn is_plain(block: &[u8; BLOCK], kept: usize, marks: impl Fn(u64) -> u64) -> bool {
+fn marks_of(block: &[u8; BLOCK], kept: usize, marks: impl Fn(u64) -> u64) -> u128 {
     let [low, high] = words(block);
     let [low_kept, high_kept] = first_bytes(kept);
-    (marks(low) & low_kept) | (marks(high) & high_kept) == 0
+    u128::from(marks(low) & low_kept) | (u128::from(marks(high) & high_kept) << 64)
+}
+
+/// Whether all bytes of a wide block are as a text may have them; `is_odd` is to become a few instructions for vectors.
+#[inline]
+fn is_plain(wide: &[u8; WIDE], is_odd: impl Fn(u8) -> bool) -> bool {
+    let odd = wide
+        .iter()
+        .fold(0, |odd, byte| odd | u8::from(is_odd(*byte)));
+    odd == 0
+}
+
+/// The next wide block of a text, when there is one and it is plain.
+#[inline]
+fn plain_wide(text: &[u8], from: usize, is_odd: impl Fn(u8) -> bool) -> Option<&[u8; WIDE]> {
+    let wide = text.get(from..)?.first_chunk::<WIDE>()?;
+    is_plain(wide, is_odd).then_some(wide)
+}
+
+/// Whether JSON does not take a byte as it is, or it is above ASCII, which a signed comparison finds together with
+/// control characters.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    byte.cast_signed() < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+#[inline]
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 /// The sixteen bytes of `source` from `from` on, filled up with zeros at its end.
@@ -97,7 +127,7 @@ pub(super) fn contents(
 ) -> usize {
     if text.len() <= BLOCK {
         let block = block(source, 0);
-        if is_plain(&block, text.len(), marks) {
+        if marks_of(&block, text.len(), marks) == 0 {
             stage.store(at, &block);
             return at + text.len();
         }
@@ -115,40 +145,56 @@ fn by_blocks(
     let mut from = 0;
     while from < text.len() {
         at = stage.room(at, out);
-        let block = block(source, from);
-        stage.store(at, &block);
-        let kept = (text.len() - from).min(BLOCK);
-        if is_plain(&block, kept, marks) {
-            at += kept;
-            from += kept;
-        } else {
-            (at, from) = with_care(stage, at, out, text, from);
+        if let Some(wide) = plain_wide(text, from, is_special) {
+            at = stage.put(at, wide);
+            from += WIDE;
+            continue;
         }
+        let block = block(source, from);
+        let kept = (text.len() - from).min(BLOCK);
+        let marks = marks_of(&block, kept, marks);
+        if marks == 0 {
+            stage.store(at, &block);
+            at += kept;
+        } else if marks & u128::from_le_bytes(block) != 0 {
+            let rest = text.get(from..).unwrap_or_default();
+            return beyond_ascii(stage, at, out, rest);
+        } else {
+            at = with_escapes(stage, at, &block, kept, marks);
+        }
+        from += kept;
     }
     at
 }
 
-/// Writes the next block of `text` byte by byte; or all that is left, when there is more than ASCII in it.
-#[cold]
-fn with_care(
+/// Writes the first `kept` bytes of a block, of which those with a mark may have to be escaped. What stands between two of
+/// them is stored as the rest of the block, over which the next one is written.
+fn with_escapes(
     stage: &mut Stage,
     mut at: usize,
-    out: &mut Vec<u8>,
-    text: &[u8],
-    from: usize,
-) -> (usize, usize) {
-    let rest = text.get(from..).unwrap_or_default();
-    for (index, byte) in rest.iter().take(BLOCK).enumerate() {
-        match byte {
-            0x80.. => {
-                let rest = rest.get(index..).unwrap_or_default();
-                return (beyond_ascii(stage, at, out, rest), text.len());
-            }
-            b'"' | b'\\' | 0..0x20 => at = escape(stage, at, *byte),
-            _ => at = stage.put(at, &[*byte]),
+    block: &[u8; BLOCK],
+    kept: usize,
+    mut marks: u128,
+) -> usize {
+    let bytes = u128::from_le_bytes(*block);
+    // Nothing is left behind the last byte of a block.
+    let rest = |from: usize| {
+        let bits = u32::try_from(8 * from).unwrap_or(u32::MAX);
+        bytes.checked_shr(bits).unwrap_or(0).to_le_bytes()
+    };
+    let mut from = 0;
+    while marks != 0 {
+        let index = marks.trailing_zeros() as usize / 8;
+        marks &= marks - 1;
+        let byte = block.get(index).copied().unwrap_or_default();
+        if needs_escape(byte) {
+            stage.store(at, &rest(from));
+            at = escape(stage, at + index - from, byte);
+            from = index + 1;
         }
     }
-    (at, from + BLOCK.min(rest.len()))
+    stage.store(at, &rest(from));
+    at + kept - from
 }
 
 /// Goes on where the first byte above ASCII was met.
@@ -171,18 +217,19 @@ fn checked(stage: &mut Stage, mut at: usize, out: &mut Vec<u8>, text: &[u8]) -> 
     let mut from = 0;
     while from < text.len() {
         at = stage.room(at, out);
+        if let Some(wide) = plain_wide(text, from, needs_escape) {
+            at = stage.put(at, wide);
+            from += WIDE;
+            continue;
+        }
         let block = block(text, from);
-        stage.store(at, &block);
         let kept = (text.len() - from).min(BLOCK);
-        if is_plain(&block, kept, escape_marks) {
+        let marks = marks_of(&block, kept, escape_marks);
+        if marks == 0 {
+            stage.store(at, &block);
             at += kept;
         } else {
-            for byte in block.iter().take(kept) {
-                at = match byte {
-                    b'"' | b'\\' | 0..0x20 => escape(stage, at, *byte),
-                    _ => stage.put(at, &[*byte]),
-                };
-            }
+            at = with_escapes(stage, at, &block, kept, marks);
         }
         from += kept;
     }
