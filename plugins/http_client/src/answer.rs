@@ -36,22 +36,12 @@ pub async fn read(
     if declared.is_some_and(|len| len > len_max as u64) {
         return Err(Unread::TooLong);
     }
-    let mut first = Bytes::new();
     let mut body = BytesMut::new();
     while let Some(part) = answer.chunk().await.map_err(broken)? {
-        if first.len() + body.len() + part.len() > len_max {
+        if body.len() + part.len() > len_max {
             return Err(Unread::TooLong);
         }
-        // Most answers come in one part, which needs no copy.
-        if first.is_empty() && body.is_empty() {
-            first = part;
-            continue;
-        }
-        body.extend_from_slice(&std::mem::take(&mut first));
         body.extend_from_slice(&part);
     }
-    if first.is_empty() {
-        first = body.freeze();
-    }
-    Ok(first)
+    Ok(body.freeze())
 }

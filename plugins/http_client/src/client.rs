@@ -72,7 +72,7 @@ impl Client {
         };
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = &*latest
-            && is_same(made.tls.as_ref(), tls.as_ref())
+            && made.tls.as_ref().map(Arc::as_ptr) == tls.as_ref().map(Arc::as_ptr)
         {
             return Ok(made.client.clone());
         }
@@ -105,14 +105,6 @@ impl Client {
             builder = builder.use_preconfigured_tls((**config).clone());
         }
         builder.build()
-    }
-}
-
-fn is_same(one: Option<&Arc<ClientConfig>>, other: Option<&Arc<ClientConfig>>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
     }
 }
 

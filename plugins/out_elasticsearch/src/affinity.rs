@@ -12,11 +12,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    bulk::item_error::refusal,
     config::{Config, OpType},
     document::{Documents, index::IndexName},
     hosts::{Hosts, NoHost},
-    http::{Question, Reply, uri},
+    http::{Question, uri},
 };
 
 /// Ids of one search.
@@ -33,7 +32,20 @@ pub(crate) struct Affinity {
     path: String,
 }
 
-/// A line of an answer.
+/// The answer to a search.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Found {
+    hits: Hits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Hits {
+    hits: Vec<Hit>,
+}
+
+/// A document that was found.
 #[derive(Debug, Deserialize)]
 struct Hit {
     #[serde(rename = "_id")]
@@ -138,36 +150,24 @@ impl Affinity {
             body: Some(body.to_string()),
         };
         let reply = hosts.ask_any(&question).await?;
-        hits(&reply).map_err(|failure| NoHost {
-            after: reply.retry_after,
-            ..NoHost::here(failure)
-        })
-    }
-}
-
-/// What a search has found, the oldest index first.
-fn hits(reply: &Reply) -> Result<Vec<Hit>, Failure> {
-    if reply.status != 200 {
         let kind = match reply.status {
+            200 => return hits(&reply.body),
             401 | 403 => FailureKind::Auth,
             429 => FailureKind::Http429,
             _ => FailureKind::Http4xx,
         };
-        let mut error = refusal(&reply.body);
-        error.leave_out_names();
-        let message = format!(
-            "the search of `target_index_affinity` was answered with {} {}",
-            reply.status,
-            error.summary()
-        );
-        return Err(Failure::new(kind, message.trim_end()));
+        let said = "the search of `target_index_affinity` was answered with";
+        Err(NoHost::answered(&reply, kind, said))
     }
-    // Nothing is left of an answer that has no hits.
-    let page: Value = serde_json::from_slice(&reply.body)
-        .map_err(|error| Failure::new(FailureKind::Protocol, format!("the search: {error}")))?;
-    let hits = page.pointer("/hits/hits").cloned();
-    let hits = serde_json::from_value(hits.unwrap_or_else(|| json!([])));
-    hits.map_err(|error| Failure::new(FailureKind::Protocol, format!("the search: {error}")))
+}
+
+/// What a search has found, the oldest index first. Nothing is left of an answer that has no hits.
+fn hits(body: &[u8]) -> Result<Vec<Hit>, NoHost> {
+    let found: Found = serde_json::from_slice(body).map_err(|error| {
+        let failure = Failure::new(FailureKind::Protocol, format!("the search: {error}"));
+        NoHost::here(failure)
+    })?;
+    Ok(found.hits.hits)
 }
 
 /// The action of a document, as it stands in its line.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::load::Load;
 
@@ -192,15 +193,13 @@ fn to_json(value: &rmpv::Value) -> serde_json::Value {
     }
 }
 
-/// CPU time of this thread.
+/// CPU time of this thread, by its clock; what `/proc` says of it may be a tick of the kernel old.
 fn thread_cpu() -> anyhow::Result<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text
-        .split_whitespace()
-        .next()
-        .context("read schedstat")?
-        .parse()?;
-    Ok(Duration::from_nanos(nanos))
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Ok(Duration::new(
+        time.tv_sec.try_into()?,
+        time.tv_nsec.try_into()?,
+    ))
 }
 
 /// The middle value.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use sdk::output::{Failure, FailureKind, Outcome};
 use url::Url;
 
-use crate::http::transport::Broken;
+use crate::{
+    bulk::item_error::refusal,
+    http::transport::{Broken, Reply},
+};
 
 /// Why no host took a request.
 #[derive(Debug)]
@@ -27,6 +30,17 @@ impl NoHost {
             after: None,
             is_down: false,
             is_late: false,
+        }
+    }
+
+    /// A host answered, and with no help. `said` begins the message, which goes on with the status and the reason.
+    pub(crate) fn answered(reply: &Reply, kind: FailureKind, said: &str) -> Self {
+        let mut error = refusal(&reply.body);
+        error.leave_out_names();
+        let message = format!("{said} {} {}", reply.status, error.summary());
+        Self {
+            after: reply.retry_after,
+            ..Self::here(Failure::new(kind, message.trim_end()))
         }
     }
 

@@ -1,7 +1,7 @@
 //! One thing that has to be at the server before documents come: how to see whether it is there, and how to make it.
 
 use reqwest::Method;
-use sdk::output::{Failure, FailureKind};
+use sdk::output::FailureKind;
 use serde_json::Value;
 
 use crate::{
@@ -115,15 +115,6 @@ async fn ask(
         429 => FailureKind::Http429,
         _ => return Ok(reply),
     };
-    let mut error = refusal(&reply.body);
-    error.leave_out_names();
-    let message = format!(
-        "{path}: the server answered {} {}",
-        reply.status,
-        error.summary()
-    );
-    Err(NoHost {
-        after: reply.retry_after,
-        ..NoHost::here(Failure::new(kind, message.trim_end()))
-    })
+    let said = format!("{path}: the server answered");
+    Err(NoHost::answered(&reply, kind, &said))
 }

@@ -1,16 +1,12 @@
 //! Changes to documents that are in an older index.
 
-use super::{server::plain, *};
+use super::{server::plain, updates::parameters, *};
 
 const SEARCH: &str = "POST /logs-%2A/_search?filter_path=hits.hits._id,hits.hits._index";
 
-fn finding(server: &Server, more: &Value) -> Arc<dyn Output> {
-    let mut params = json!({
-        "op_type": "upsert", "id_key": "id", "include_timestamp": false, "target_index_affinity": true
-    });
-    let more = more.as_object().unwrap().clone();
-    params.as_object_mut().unwrap().extend(more);
-    output(&[server.url()], &params)
+fn finding(server: &Server, op_type: &str) -> Arc<dyn Output> {
+    let more = json!({ "target_index_affinity": true });
+    output(&[server.url()], &parameters(op_type, &more))
 }
 
 fn records(ids: &[&str]) -> Vec<Frame> {
@@ -40,7 +36,7 @@ async fn documents_are_changed_where_they_are() {
     ] {
         let server = Server::start().await;
         server.page(SEARCH, plain(200, hits.to_string()));
-        let finding = finding(&server, &json!({ "op_type": op_type }));
+        let finding = finding(&server, op_type);
         let outcome = write(&finding, &records(&["a", "new", "q\"", "a"])).await;
         assert_eq!(outcome, Outcome::Delivered);
         let expected = ["1969.12.28", "1970.01.01", "1969.12.29", "1969.12.28"];
@@ -56,7 +52,7 @@ async fn documents_are_changed_where_they_are() {
 #[tokio::test]
 async fn a_chunk_waits_until_it_is_known_where_its_documents_are() {
     let server = Server::start().await;
-    let finding = finding(&server, &json!({}));
+    let finding = finding(&server, "upsert");
     for (reply, kind, message) in [
         (plain(503, "{}"), FailureKind::Http5xx, "answered 503"),
         (plain(403, "{}"), FailureKind::Auth, "answered with 403"),

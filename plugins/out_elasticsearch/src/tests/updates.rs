@@ -4,7 +4,7 @@ use super::*;
 
 const LINE: &str = r#"{"update":{"_index":"logs-1970.01.01","retry_on_conflict":3,"_id":"a"}}"#;
 
-fn parameters(op_type: &str, more: &Value) -> Value {
+pub(super) fn parameters(op_type: &str, more: &Value) -> Value {
     let mut params = json!({
         "op_type": op_type, "id_key": "id", "include_timestamp": false, "index": "logs-%Y.%m.%d"
     });
